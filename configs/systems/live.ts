@@ -1,0 +1,29 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { System } from '../../derivations/system.ts'
+
+const configs = join(import.meta.dirname, '..')
+
+/** The system on the live medium: local consoles, no network service, root without a password. */
+export function live(): System {
+  return {
+    name: 'live',
+    version: '0.1.0',
+    hostname: 'mixos',
+    consoles: ['tty1', 'ttyS0'],
+    busybox: textsIn('busybox', '.config'),
+    kernel: textsIn('kernel', '.config'),
+    linux: 'linux',
+    // Messages go to both consoles; the last one is /dev/console. The page allocator's shuffling has no other switch.
+    commandLine: ['console=ttyS0,115200', 'console=tty0', 'page_alloc.shuffle=1'],
+    sysctl: readFileSync(join(configs, 'security/sysctl.conf'), 'utf8'),
+    init: textsIn('init'),
+  }
+}
+
+function textsIn(directory: string, extension = ''): Record<string, string> {
+  const names = readdirSync(join(configs, directory)).filter(name => name.endsWith(extension))
+  return Object.fromEntries(
+    names.sort().map(name => [name, readFileSync(join(configs, directory, name), 'utf8')]),
+  )
+}

@@ -1,0 +1,109 @@
+import type { Derivation } from '../../graph/derivation.ts'
+import { grubModules } from '../boot/grub.ts'
+import { script } from '../build-support/script.ts'
+
+export interface IsoSpec {
+  readonly version: string
+  readonly seeds: Derivation
+  readonly grub: Derivation
+  readonly kernel: Derivation
+  readonly initramfs: Derivation
+  readonly rootfs: Derivation
+  /** What the kernel is told, beside where its root is. */
+  readonly commandLine: readonly string[]
+}
+
+/**
+ * An image that starts by BIOS and by UEFI, from a CD or a USB stick.
+ *
+ * A hash of what is on it names the medium: the file `/mixos/<hash>.medium`, by which GRUB and the initramfs
+ * find it, the disk's GUID and the serial number of the EFI partition.
+ */
+export function iso({ version, commandLine, ...spec }: IsoSpec): Derivation {
+  const { seeds, grub, kernel, initramfs, rootfs } = spec
+  return script({
+    name: 'mixos.iso',
+    version,
+    root: seeds,
+    inputs: { grub, kernel, initramfs, rootfs },
+    env: { version, commandLine: commandLine.join(' '), modules: grubModules.join(' ') },
+    script: `${stage}\n${boot}\n${write}`,
+  })
+}
+
+// GRUB's object is named by its content, so its path can stand for it.
+const stage = `
+mkdir -p iso/boot/grub iso/mixos efi/EFI/BOOT
+cp "$kernel/bzImage" iso/boot/vmlinuz
+cp "$initramfs" iso/boot/initramfs
+cp "$rootfs" iso/mixos/rootfs.squashfs
+
+hash=$(
+  { printf '%s\\n' "$version" "$commandLine" "$grub"; cat iso/boot/vmlinuz iso/boot/initramfs iso/mixos/rootfs.squashfs; } |
+    sha256sum | cut -c 1-32
+)
+marker=/mixos/$hash.medium
+echo "MixOS $version" >"iso$marker"
+# A random GUID (version 4), as far as its form goes.
+guid=$(echo "$hash" | sed -E 's/^(.{12}).(.{3}).(.{15})$/\\14\\28\\3/')
+serial=\${hash:0:8}
+`
+
+// The images hold their modules, so nothing is loaded from the medium but the menu.
+const boot = `
+cat >iso/boot/grub/grub.cfg <<END
+# Starts at once. Shift, held down while the machine starts, shows the menu.
+set default=0
+set timeout=0
+if serial --unit=0 --speed=115200; then
+  terminal_input console serial
+  terminal_output console serial
+fi
+if keystatus --shift; then set timeout=-1; fi
+menuentry 'MixOS $version' {
+  linux /boot/vmlinuz mixos.medium=$hash $commandLine quiet loglevel=3
+  initrd /boot/initramfs
+}
+menuentry 'MixOS $version, with the messages of the kernel' {
+  linux /boot/vmlinuz mixos.medium=$hash $commandLine
+  initrd /boot/initramfs
+}
+menuentry 'MixOS $version, stopping in a shell before the root is mounted' {
+  linux /boot/vmlinuz mixos.medium=$hash mixos.rescue $commandLine
+  initrd /boot/initramfs
+}
+menuentry 'Restart' { reboot }
+menuentry 'Power off' { halt }
+END
+
+cat >early.cfg <<END
+search --no-floppy --set=root --file $marker
+set prefix=(\\$root)/boot/grub
+END
+image() { # DIRECTORY FORMAT FILE
+  "$grub/bin/grub-mkimage" -d "$grub/lib/grub/$1" -O "$2" -p /boot/grub -c early.cfg -o "$3" $modules $4
+}
+image i386-pc i386-pc-eltorito iso/boot/grub/eltorito.img biosdisk
+image x86_64-efi x86_64-efi efi/EFI/BOOT/BOOTX64.EFI efi_gop
+`
+
+// Each step is as it is because two builds differed otherwise: the FAT's serial number, the order and times of its
+// files, the times and dates of the ISO, the GUID.
+const write = `
+find iso efi -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+truncate -s 1440K efi.img
+mformat -i efi.img -f 1440 -N "$serial" -v MIXOS_EFI ::
+mmd -i efi.img ::/EFI
+mmd -i efi.img ::/EFI/BOOT
+mcopy -m -i efi.img efi/EFI/BOOT/BOOTX64.EFI ::/EFI/BOOT/BOOTX64.EFI
+
+xorriso -report_about SORRY -preparer_id MIXOS -volume_date all_file_dates "=$SOURCE_DATE_EPOCH" \\
+  -boot_image any "gpt_disk_guid=$guid" \\
+  -as mkisofs -iso-level 3 -r -J -joliet-long -V MIXOS -A MIXOS -publisher MIXOS \\
+  --modification-date="$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y%m%d%H%M%S)00" \\
+  --grub2-mbr "$grub/lib/grub/i386-pc/boot_hybrid.img" -partition_offset 16 \\
+  -append_partition 2 C12A7328-F81F-11D2-BA4B-00A0C93EC93B efi.img -appended_part_as_gpt \\
+  -b boot/grub/eltorito.img -no-emul-boot -boot-load-size 4 -boot-info-table --grub2-boot-info -c boot/boot.cat \\
+  -eltorito-alt-boot -e --interval:appended_partition_2:all:: -no-emul-boot \\
+  -o "$out" iso
+`

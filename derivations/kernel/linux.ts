@@ -1,0 +1,55 @@
+import type { Derivation } from '../../graph/derivation.ts'
+import type { Lock } from '../../graph/lock.ts'
+import type { Fragments } from '../build-support/kconfig.ts'
+import { pinned, pinnedVersion } from '../build-support/pinned.ts'
+import { script } from '../build-support/script.ts'
+import { requestedOptions } from './options.ts'
+
+export interface LinuxOptions {
+  readonly seeds: Derivation
+  /** Whatever they do not name is off. */
+  readonly config: Fragments
+  /** The pin of its source, when another version is wanted. */
+  readonly pin?: string
+}
+
+/** The kernel: `bzImage`, and `config` as it was built with. */
+export function linux(lock: Lock, { seeds, config, pin = 'linux' }: LinuxOptions): Derivation {
+  return script({
+    name: 'linux',
+    version: pinnedVersion(lock, pin),
+    root: seeds,
+    inputs: { source: pinned(lock, pin) },
+    env: { options: requestedOptions(config) },
+    script: build,
+  })
+}
+
+// Kbuild ignores SOURCE_DATE_EPOCH. Other architectures and the documentation are never written to disk.
+const build = `
+tar -xf "$source" --strip-components=1 --exclude='*/arch/[a-wyz]*' --exclude='*/tools/testing' \\
+  --exclude='*/Documentation/*/*'
+export ARCH=x86_64
+export KBUILD_BUILD_TIMESTAMP="$(date -u -d "@$SOURCE_DATE_EPOCH")"
+export KBUILD_BUILD_USER=mixos KBUILD_BUILD_HOST=mixos KBUILD_BUILD_VERSION=1
+
+printf '%s' "$options" >requested
+make -s KCONFIG_ALLCONFIG="$PWD/requested" allnoconfig
+find . -name 'Kconfig*' -exec sed -nE 's/^[[:space:]]*(menu)?config[[:space:]]+([A-Za-z0-9_]+).*/CONFIG_\\2/p' {} + >known
+awk -F= '
+  ARGIND == 1 { known[$1]; next }
+  ARGIND == 2 { if (/^CONFIG_/) actual[$1] = substr($0, length($1) + 2); next }
+  {
+    requested = substr($0, length($1) + 2)
+    got = $1 in actual ? actual[$1] : "n"
+    if (!($1 in known)) got = "unknown to this version"
+    if (got != requested) { print "error: " $1 ": requested " requested ", actual " got; bad = 1 }
+  }
+  END { exit bad }
+' known .config requested >&2
+
+make -s -j"$BUILD_CORES" bzImage
+mkdir "$out"
+cp arch/x86/boot/bzImage "$out/bzImage"
+cp .config "$out/config"
+`

@@ -1,0 +1,44 @@
+import type { Derivation } from '../../graph/derivation.ts'
+import { textFiles } from '../build-support/text-files.ts'
+
+export interface Init {
+  /** The version of the distribution. */
+  readonly version: string
+  /** Terminals that have a login. */
+  readonly consoles: readonly string[]
+  /** Scripts by file name, of which `start.sh`, `stop.sh` and `console.sh` are used. */
+  readonly init: Readonly<Record<string, string>>
+  readonly sysctl: string
+}
+
+/** What BusyBox's init runs: the start and the stop of a system, and a login on each of its consoles. */
+export function init({ version, consoles, init, sysctl }: Init): Derivation {
+  return textFiles({
+    name: 'init',
+    version,
+    files: {
+      'etc/inittab': inittab(consoles),
+      'etc/init.d/start': { executable: text(init, 'start.sh') },
+      'etc/init.d/stop': { executable: text(init, 'stop.sh') },
+      'etc/init.d/console': { executable: text(init, 'console.sh') },
+      'etc/sysctl.conf': sysctl,
+    },
+  })
+}
+
+/** A script of the system's by its file name. Throws where there is none. */
+export function text(scripts: Readonly<Record<string, string>>, name: string): string {
+  const found = scripts[name]
+  if (found === undefined) throw new Error(`the system has no init script ${name}`)
+  return found
+}
+
+const inittab = (consoles: readonly string[]): string => `\
+# terminal : unused : when : what
+::sysinit:/etc/init.d/start
+${consoles.map(console => `${console}::respawn:/etc/init.d/console ${console} ${terminalOf(console)}\n`).join('')}\
+::ctrlaltdel:/sbin/reboot
+::shutdown:/etc/init.d/stop
+`
+
+const terminalOf = (console: string): string => (/^tty\d+$/.test(console) ? 'linux' : 'vt102')

@@ -1,0 +1,15 @@
+import { Blake3Hasher, blake3 } from '@napi-rs/blake-hash'
+
+/** BLAKE3 of a text (as UTF-8) or of bytes: 64 hexadecimal digits. */
+export function blake3Hex(data: string | Uint8Array): string {
+  return blake3(data).toString('hex')
+}
+
+/** BLAKE3 over a stream of chunks, for data that should not be held in memory at once. */
+export function blake3Stream(): { update(chunk: Buffer): void; hex(): string } {
+  const hasher = new Blake3Hasher()
+  return {
+    update: chunk => void hasher.update(chunk),
+    hex: () => hasher.digest('hex'),
+  }
+}

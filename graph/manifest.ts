@@ -1,0 +1,177 @@
+import { blake3Hex } from './blake3.ts'
+import { MixosError } from './error.ts'
+import { DIGEST_LENGTH, type ObjectHash, parseStorePath, type StorePath } from './store-path.ts'
+
+/**
+ * One node of an object's tree. `path` is relative to the object, '' for the object itself.
+ * `self` lists the byte offsets at which the object's own digest stands; for hashing it counts as zeros.
+ */
+export type Entry =
+  | { readonly path: string; readonly type: 'directory' }
+  | {
+      readonly path: string
+      readonly type: 'file'
+      readonly executable: boolean
+      readonly size: number
+      /** BLAKE3 of the bytes, in hexadecimal. */
+      readonly hash: string
+      readonly self?: readonly number[]
+    }
+  | {
+      readonly path: string
+      readonly type: 'symlink'
+      readonly target: string
+      readonly self?: readonly number[]
+    }
+
+/** An object as data: two objects are the same object exactly if their manifests are. */
+export interface Manifest {
+  /** `<name>-<version>`, part of the object's identity because it is part of its path. */
+  readonly label: string
+  /** Objects named inside this one, sorted, itself left out. */
+  readonly references: readonly StorePath[]
+  /** Sorted by path, bytewise; parents come before children. */
+  readonly entries: readonly Entry[]
+}
+
+/** What stands in for the object's own digest while it is hashed: of equal length, outside the alphabet. */
+export const SELF_PLACEHOLDER = 'e'.repeat(DIGEST_LENGTH)
+
+const FORMAT = 'mixos-object-1'
+
+/** What was got: BLAKE3 over the length-framed fields of the manifest. */
+export function hashManifest(manifest: Manifest): ObjectHash {
+  let text = `${FORMAT}\n${framed(manifest.label)}`
+  for (const reference of manifest.references) text += `r${framed(reference)}`
+  for (const entry of manifest.entries) text += encode(entry)
+  return blake3Hex(text) as ObjectHash
+}
+
+/** Bytes of all files together. */
+export function sizeOf(manifest: Manifest): number {
+  let total = 0
+  for (const entry of manifest.entries) if (entry.type === 'file') total += entry.size
+  return total
+}
+
+function encode(entry: Entry): string {
+  const self = (entry.type !== 'directory' && entry.self?.join(',')) || ''
+  switch (entry.type) {
+    case 'directory':
+      return `d${framed(entry.path)}`
+    case 'file':
+      return `${entry.executable ? 'x' : 'f'}${framed(entry.path)}${entry.size}:${framed(entry.hash)}${framed(self)}`
+    case 'symlink':
+      return `l${framed(entry.path)}${framed(entry.target)}${framed(self)}`
+  }
+}
+
+const framed = (text: string): string => `${text.length}:${text}`
+
+/** Order of UTF-8 bytes, which differs from JavaScript's order only where surrogates are involved. */
+export function comparePaths(a: string, b: string): number {
+  if (a === b) return 0
+  return SURROGATE.test(a) || SURROGATE.test(b)
+    ? Buffer.compare(Buffer.from(a), Buffer.from(b))
+    : a < b
+      ? -1
+      : 1
+}
+const SURROGATE = /[\ud800-\udfff]/
+
+/** True for one component of a path inside an object. */
+export function isEntryName(name: string): boolean {
+  return (
+    name !== '' &&
+    name !== '.' &&
+    name !== '..' &&
+    !/[/\p{Cc}]/u.test(name) &&
+    name.isWellFormed() &&
+    Buffer.byteLength(name) <= 255
+  )
+}
+
+const HASH = /^[0-9a-f]{64}$/
+
+/**
+ * Checks foreign data to be a manifest in canonical form. Throws RECORD_INVALID naming `where` and the
+ * first thing that is wrong: names, order, parents, numbers, or a field that does not belong.
+ */
+export function parseManifest(data: unknown, where: string): Manifest {
+  const refuse = (what: string): never => {
+    throw new MixosError('RECORD_INVALID', `${where}: ${what}`)
+  }
+  const record = isRecord(data) ? data : refuse('expected an object')
+  const label = typeof record.label === 'string' ? record.label : refuse('expected a label')
+  const references = listOf(record.references, refuse).map(item =>
+    typeof item === 'string' && !item.startsWith('/')
+      ? (parseStorePath(item) ?? refuse(`invalid reference ${JSON.stringify(item)}`))
+      : refuse(`invalid reference ${JSON.stringify(item)}`),
+  )
+  for (const [index, reference] of references.entries()) {
+    if (index > 0 && (references[index - 1] as string) >= reference)
+      refuse(`references are not sorted at ${reference}`)
+  }
+  const kinds = new Map<string, Entry['type']>()
+  let previous: string | undefined
+  const entries = listOf(record.entries, refuse).map(item => {
+    const entry = parseEntry(item, refuse)
+    if (previous !== undefined && comparePaths(previous, entry.path) >= 0)
+      refuse(`entries are not sorted at ${entry.path}`)
+    if (previous === undefined && entry.path !== '')
+      refuse('the first entry is not the object itself')
+    if (entry.path !== '' && kinds.get(parentOf(entry.path)) !== 'directory')
+      refuse(`${entry.path} has no parent directory`)
+    kinds.set(entry.path, entry.type)
+    previous = entry.path
+    return entry
+  })
+  if (entries.length === 0) refuse('it has no entries')
+  return { label, references, entries }
+}
+
+function parseEntry(item: unknown, refuse: (what: string) => never): Entry {
+  const raw = isRecord(item) ? item : refuse('an entry is not an object')
+  const path = typeof raw.path === 'string' ? raw.path : refuse('an entry has no path')
+  if (path !== '' && !path.split('/').every(isEntryName))
+    refuse(`invalid path ${JSON.stringify(path)}`)
+  const self = raw.self === undefined ? {} : { self: offsetsOf(raw.self, path, refuse) }
+  if (raw.type === 'directory') return { path, type: 'directory' }
+  if (raw.type === 'symlink') {
+    const target = raw.target
+    if (
+      typeof target !== 'string' ||
+      target === '' ||
+      target.includes('\0') ||
+      !target.isWellFormed() ||
+      Buffer.byteLength(target) > 4095
+    ) {
+      return refuse(`${path}: invalid symlink target`)
+    }
+    return { path, type: 'symlink', target, ...self }
+  }
+  if (raw.type !== 'file') return refuse(`${path}: unknown type ${JSON.stringify(raw.type)}`)
+  const { executable, size, hash } = raw
+  if (typeof executable !== 'boolean') return refuse(`${path}: executable is not a boolean`)
+  if (!isSize(size)) return refuse(`${path}: invalid size ${JSON.stringify(size)}`)
+  if (typeof hash !== 'string' || !HASH.test(hash)) return refuse(`${path}: invalid hash`)
+  return { path, type: 'file', executable, size, hash, ...self }
+}
+
+function offsetsOf(data: unknown, path: string, refuse: (what: string) => never): number[] {
+  const offsets = listOf(data, refuse)
+  for (const [index, offset] of offsets.entries()) {
+    if (!isSize(offset) || (index > 0 && offset < (offsets[index - 1] as number) + DIGEST_LENGTH)) {
+      refuse(`${path}: invalid offset ${JSON.stringify(offset)}`)
+    }
+  }
+  return offsets as number[]
+}
+
+const isRecord = (data: unknown): data is Record<string, unknown> =>
+  typeof data === 'object' && data !== null && !Array.isArray(data)
+const isSize = (data: unknown): data is number =>
+  Number.isSafeInteger(data) && (data as number) >= 0
+const listOf = (data: unknown, refuse: (what: string) => never): unknown[] =>
+  Array.isArray(data) ? data : refuse('expected a list')
+const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))

@@ -1,0 +1,40 @@
+import test from 'ava'
+import { live } from '../../configs/systems/live.ts'
+import { init } from '../../derivations/packages/init.ts'
+
+test('each console of the system has a login, and no other terminal has', t => {
+  const inittab = filesOf({ ...live(), consoles: ['tty1', 'ttyS1'] })['etc/inittab'] as string
+  t.deepEqual(
+    inittab.split('\n').filter(line => line.includes(':respawn:')),
+    [
+      'tty1::respawn:/etc/init.d/console tty1 linux',
+      'ttyS1::respawn:/etc/init.d/console ttyS1 vt102',
+    ],
+  )
+})
+
+test('what init runs are executable scripts', t => {
+  const files = filesOf(live())
+  for (const name of ['start', 'stop', 'console']) {
+    const file = files[`etc/init.d/${name}`] as { executable: string }
+    t.true(file.executable.startsWith('#!/bin/sh\n'), name)
+  }
+})
+
+test('a system without a script that init needs is refused by its name', t => {
+  const { 'stop.sh': _, ...scripts } = live().init
+  t.throws(() => init({ ...live(), init: scripts }), { message: /stop\.sh/ })
+})
+
+test('the kernel settings are one key and one value a line, each key once', t => {
+  const lines = live()
+    .sysctl.split('\n')
+    .filter(line => line !== '' && !line.startsWith('#'))
+  for (const line of lines) t.regex(line, /^[a-z0-9_.]+ = \d+( \d+)*$/)
+  const keys = lines.map(line => line.split(' ')[0])
+  t.is(new Set(keys).size, keys.length)
+})
+
+function filesOf(system: Parameters<typeof init>[0]): Record<string, unknown> {
+  return JSON.parse(init(system).env.files as string)
+}
