@@ -10,9 +10,7 @@ export function gccLibraries({ seeds, gcc }: { seeds: Derivation; gcc: Derivatio
     inputs: { gcc },
     script: `
 mkdir -p "$out/lib"
-cp -d "$gcc"/x86_64-linux-musl/lib/lib{stdc++,gcc_s}.so.[0-9]* "$out/lib/"
-rm -f "$out"/lib/*.py
-chmod -R u+w "$out"
+cp -d "$gcc"/x86_64-linux-musl/lib64/lib{stdc++,gcc_s}.so.[0-9]* "$out/lib/"
 `,
   })
 }

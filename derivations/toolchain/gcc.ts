@@ -78,18 +78,30 @@ sed -i 's/^s-tm-texi:.*/s-tm-texi:/' /build/source/gcc/Makefile.in
 touch /build/objects/gcc/s-tm-texi
 ln -s "$musl/lib" /build/sysroot/lib
 cp -rs "$musl/include/." "$headers/include/." /build/sysroot/include/
+mkdir /build/bin
+for tool in ar as ld nm objcopy objdump ranlib readelf strip; do
+  ln -s "/usr/bin/$tool" "/build/bin/x86_64-linux-musl-$tool"
+done
+export PATH="/build/bin:$PATH"
 say unpacked
 
 cd /build/objects
+target_flags='-O2 -g0 -pipe -fstack-clash-protection'
 run ../source/configure $configuration MAKEINFO=true \\
   CFLAGS='-O1 -g0 -pipe' CXXFLAGS='-O1 -g0 -pipe' \\
-  CFLAGS_FOR_TARGET='-O2 -g0 -pipe' CXXFLAGS_FOR_TARGET='-O2 -g0 -pipe'
+  CFLAGS_FOR_TARGET="$target_flags" CXXFLAGS_FOR_TARGET="$target_flags"
 without='SELFTEST_TARGETS= GENERATED_MANPAGES= BUILD_INFO='
 run make -j"$BUILD_CORES" all-gcc $without
 say compiler
 run make -j"$BUILD_CORES" all-target-libgcc all-target-libstdc++-v3
 say libraries
 run make DESTDIR=/build/installed install-gcc install-target-libgcc install-target-libstdc++-v3 $without
+say installed
 
-mv /build/installed/gcc "$out"
+cd /build/installed/gcc
+rm -rf share lib/gcc/*/*/install-tools libexec/gcc/*/*/install-tools
+find . -name '*.la' -delete -o -name '*.py' -delete
+strip bin/* $(find libexec -type f)
+strip --strip-unneeded x86_64-linux-musl/lib64/*.so.*
+cp -r . "$out"
 `

@@ -36,7 +36,7 @@ for tool in addr2line ar as ld nm objcopy objdump ranlib readelf size strings st
 done
 ln -s "$gcc/libexec" "$out/libexec"
 ln -s "$gcc/$files"/* "$out/$files/"
-ln -s "$gcc/$target/include" "$gcc/$target/lib" "$out/$target/"
+ln -s "$gcc/$target"/* "$out/$target/"
 ln -s "$musl/lib" "$out/$target/sysroot/lib"
 cp -rs "$musl/include/." "$headers/include/." "$out/$target/sysroot/include/"
 
