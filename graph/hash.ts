@@ -5,22 +5,34 @@ import type { DerivationHash, ObjectHash, ResolvedHash } from './store-path.ts'
 /** Changes when the meaning of a field or the behaviour of the sandbox changes: it is hashed first. */
 const FORMAT = 'mixos-derivation-1'
 
-type Field = readonly [name: string, value: string]
-
 /** The one walk over all that decides what a derivation is. Sets are sorted, sequences keep their order. */
-function* fieldsOf(drv: Derivation, hashOfInput: (input: Output) => string): Generator<Field> {
-  yield ['format', FORMAT]
-  yield ['name', drv.name]
-  yield ['version', drv.version]
-  yield ['system', drv.system]
-  for (const [index, argument] of drv.builder.entries()) yield [`builder.${index}`, argument]
-  for (const name in drv.env) yield [`env.${name}`, drv.env[name] as string]
-  for (const slot in drv.inputs) yield [`input.${slot}`, hashOfInput(drv.inputs[slot] as Output)]
-  for (const [index, name] of drv.outputs.entries()) yield [`output.${index}`, name]
+function walk(
+  drv: Derivation,
+  hashOfInput: (input: Output) => string,
+  visit: (field: string, value: string) => void,
+): void {
+  visit('format', FORMAT)
+  visit('name', drv.name)
+  visit('version', drv.version)
+  visit('system', drv.system)
+  visitEach('builder', drv.builder, visit)
+  for (const name in drv.env) visit(`env.${name}`, drv.env[name] as string)
+  for (const slot in drv.inputs) visit(`input.${slot}`, hashOfInput(drv.inputs[slot] as Output))
+  visitEach('output', drv.outputs, visit)
   if (drv.fetch) {
-    for (const [index, url] of drv.fetch.urls.entries()) yield [`fetch.url.${index}`, url]
-    yield ['fetch.hash', drv.fetch.hash]
-    yield ['fetch.size', String(drv.fetch.size)]
+    visitEach('fetch.url', drv.fetch.urls, visit)
+    visit('fetch.hash', drv.fetch.hash)
+    visit('fetch.size', String(drv.fetch.size))
+  }
+}
+
+function visitEach(
+  field: string,
+  values: readonly string[],
+  visit: (field: string, value: string) => void,
+): void {
+  for (let index = 0; index < values.length; index++) {
+    visit(`${field}.${index}`, values[index] as string)
   }
 }
 
@@ -34,12 +46,13 @@ export function hashDerivation(drv: Derivation): DerivationHash {
   const stack = [drv]
   while (stack.length > 0) {
     const top = stack.at(-1) as Derivation
-    const missing = Object.values(top.inputs).filter(input => !hashes.has(input.derivation))
-    if (missing.length > 0) {
-      for (const input of missing) stack.push(input.derivation)
-      continue
+    const height = stack.length
+    for (const slot in top.inputs) {
+      const { derivation } = top.inputs[slot] as Output
+      if (!hashes.has(derivation)) stack.push(derivation)
     }
-    if (!hashes.has(top)) hashes.set(top, hashFields(fieldsOf(top, asked)) as DerivationHash)
+    if (stack.length > height) continue
+    if (!hashes.has(top)) hashes.set(top, hashWalk(top, asked) as DerivationHash)
     stack.pop()
   }
   return hashes.get(drv) as DerivationHash
@@ -50,23 +63,25 @@ export function hashResolved(
   drv: Derivation,
   objectOf: (input: Output) => ObjectHash,
 ): ResolvedHash {
-  return hashFields(fieldsOf(drv, objectOf)) as ResolvedHash
+  return hashWalk(drv, objectOf) as ResolvedHash
 }
 
 /** The hashed fields as text, one a line: diff two of these to learn why a hash changed. */
 export function explainDerivation(drv: Derivation): string {
   hashDerivation(drv)
-  return [...fieldsOf(drv, asked)]
-    .map(([name, value]) => `${name} = ${JSON.stringify(value)}`)
-    .join('\n')
+  const lines: string[] = []
+  walk(drv, asked, (field, value) => lines.push(`${field} = ${JSON.stringify(value)}`))
+  return lines.join('\n')
 }
 
 // The output's name is part of what is asked of an input; '!' stands in no hash and no name.
 const asked = (input: Output): string => `${hashes.get(input.derivation)}!${input.output}`
 
-function hashFields(fields: Iterable<Field>): string {
+function hashWalk(drv: Derivation, hashOfInput: (input: Output) => string): string {
   let text = ''
-  for (const [name, value] of fields) text += framed(name) + framed(value)
+  walk(drv, hashOfInput, (field, value) => {
+    text += framed(field) + framed(value)
+  })
   return blake3Hex(text)
 }
 

@@ -1,6 +1,6 @@
+import type { MixosError } from '../graph/error.ts'
 import type { Action, Outputs, Plan } from '../graph/plan.ts'
 import type { DerivationHash } from '../graph/store-path.ts'
-import type { MixosError } from '../graph/error.ts'
 
 /** How a step came to be done. */
 export type Done = 'reused' | 'substituted' | 'fetched' | 'built'
@@ -11,13 +11,42 @@ export type Done = 'reused' | 'substituted' | 'fetched' | 'built'
  */
 export type Event =
   | { readonly type: 'planned'; readonly plan: Plan }
-  | { readonly type: 'started'; readonly step: DerivationHash; readonly label: string; readonly action: Action; readonly at: number }
+  | {
+      readonly type: 'started'
+      readonly step: DerivationHash
+      readonly label: string
+      readonly action: Action
+      readonly at: number
+    }
   /** Bytes of a fetch so far. */
-  | { readonly type: 'progress'; readonly step: DerivationHash; readonly done: number; readonly total: number }
+  | {
+      readonly type: 'progress'
+      readonly step: DerivationHash
+      readonly done: number
+      readonly total: number
+    }
   /** A line of a build's output, without its newline. */
-  | { readonly type: 'log'; readonly step: DerivationHash; readonly label: string; readonly line: string }
-  | { readonly type: 'done'; readonly step: DerivationHash; readonly label: string; readonly how: Done; readonly outputs: Outputs; readonly at: number }
-  | { readonly type: 'failed'; readonly step: DerivationHash; readonly label: string; readonly error: MixosError; readonly at: number }
+  | {
+      readonly type: 'log'
+      readonly step: DerivationHash
+      readonly label: string
+      readonly line: string
+    }
+  | {
+      readonly type: 'done'
+      readonly step: DerivationHash
+      readonly label: string
+      readonly how: Done
+      readonly outputs: Outputs
+      readonly at: number
+    }
+  | {
+      readonly type: 'failed'
+      readonly step: DerivationHash
+      readonly label: string
+      readonly error: MixosError
+      readonly at: number
+    }
   /** Another process builds the same step; this one waits for it. */
   | { readonly type: 'waiting'; readonly step: DerivationHash; readonly label: string }
   | { readonly type: 'warning'; readonly message: string; readonly hint?: string }

@@ -15,46 +15,77 @@ export interface Host {
   readonly randomHex: (digits: number) => string
 }
 
-/** Synchronous where that is fastest, asynchronous where the disk makes one wait. Errors are Node's own. */
+/**
+ * Synchronous where that is fastest, asynchronous where the disk makes one wait. Absent is undefined or
+ * a no-op where a method says so; every other error is Node's own.
+ */
 export interface Files {
-  read(path: string): Buffer
-  lstat(path: string): Stats
+  /** Undefined where there is no such file. */
+  read(path: string): Buffer | undefined
+  /** Of the path itself, also if it is a symlink. Undefined where there is nothing. */
+  lstat(path: string): Stats | undefined
   /** Names in bytewise order. */
   list(path: string): string[]
   readLink(path: string): string
+  /** With its parents; no-op where it is there. */
   makeDirectory(path: string, mode?: number): void
-  /** Creates the file; fails where something of that name exists, also a symlink. */
+  /** Fails where something of that name exists, also a symlink. */
   writeNew(path: string, data: string | Uint8Array, mode?: number): void
-  /** Opens without following a symlink. The caller closes. */
-  open(path: string, how: 'read' | 'create'): number
+  /** Never follows a symlink; `create` fails where something exists. The caller closes. */
+  open(path: string, how: 'read' | 'create' | 'append' | 'write' | 'directory'): number
+  statOf(fd: number): Stats
+  /** Bytes read, 0 at the end. */
   readInto(fd: number, buffer: Uint8Array): number
-  writeFrom(fd: number, buffer: Uint8Array): void
-  writeAt(fd: number, buffer: Uint8Array, position: number): void
-  /** Mode and mtime (1 second after the epoch) of an object's file. */
+  writeFrom(fd: number, data: Uint8Array): void
+  writeAt(fd: number, data: Uint8Array, position: number): void
+  /** Gives an object's file its mode and its mtime, one second after the epoch. */
   seal(fd: number, executable: boolean): void
   close(fd: number): void
-  /** The same for a directory or a symlink, by path. */
+  /** The same for a directory or a symlink of an object. */
   sealPath(path: string, type: 'directory' | 'symlink'): void
   changeMode(path: string, mode: number): void
   changeOwner(path: string, uid: number, gid: number): void
   symlink(target: string, path: string): void
   rename(from: string, to: string): void
+  /** No-op where there is nothing. */
   unlink(path: string): void
   removeDirectory(path: string): void
   /** A file or a directory itself, not what is in it. */
   sync(path: string): Promise<void>
-  /** All that was written to the file system that holds `path`. */
-  syncFileSystem(path: string): Promise<void>
   /** Bytes that an ordinary user may still write to the file system that holds `path`. */
   freeSpace(path: string): number
+  /** An advisory lock that ends with the process; false where another holder is in the way. */
+  tryLock(fd: number, how: 'shared' | 'exclusive'): boolean
 }
 
 export interface Processes {
   spawn(command: string, args: readonly string[], options: SpawnOptions): ChildProcess
+  /** Of this process, as the kernel decides access. */
   readonly uid: number
 }
 
 export interface Network {
-  /** Resolves with the response's head; rejects where there is no answer. Redirects are not followed. */
-  request(url: URL, options: { headers: Record<string, string>; signal: AbortSignal }): Promise<Response>
+  /**
+   * Resolves with the head of the answer; rejects where there is none, with Node's own error, or ETIMEDOUT
+   * where no connection came up in time. Redirects are not followed.
+   */
+  request(url: URL, options: RequestOptions): Promise<Answer>
+}
+
+export interface RequestOptions {
+  readonly headers: Readonly<Record<string, string>>
+  /** Ends the request, also while the body is read. */
+  readonly signal: AbortSignal
+  /** Milliseconds. */
+  readonly connectWithin: number
+}
+
+export interface Answer {
+  readonly status: number
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string | undefined>>
+  /** The bytes as they were sent, not decoded; throws where the connection breaks. To be read once. */
+  readonly body: AsyncIterable<Uint8Array>
+  /** To be called when the body is not wanted, or not to its end. */
+  close(): void
 }

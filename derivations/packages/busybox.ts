@@ -45,7 +45,7 @@ awk -F= '
   END { exit bad }
 ' .config requested >&2
 export PATH="$toolchain/bin:$PATH"
-make -s -j"$BUILD_CORES" CROSS_COMPILE=x86_64-linux-musl- busybox
+make -s -j"$BUILD_CORES" CROSS_COMPILE=x86_64-linux-musl- CFLAGS_busybox=-static-pie busybox
 mkdir -p "$out/bin"
 cp busybox "$out/bin/busybox"
 ln -s bin "$out/sbin"

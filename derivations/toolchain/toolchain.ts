@@ -24,8 +24,9 @@ export function toolchain({ seeds, gcc, ...parts }: ToolchainParts): Derivation 
 }
 
 // The driver is copied, since it finds everything else from where it is; the rest are links. A file
-// named specs beside GCC's own is added to its built-in rules. -shared-libgcc is how the driver says
-// that it links C++: only then does a program need to find GCC's libraries.
+// named specs in its directory replaces its built-in rules: here by themselves, with more behind them.
+// -shared-libgcc is how the driver says that it links C++: only then does a program need to find
+// GCC's libraries.
 const build = `
 target=x86_64-linux-musl
 files=lib/gcc/$target/$(ls "$gcc/lib/gcc/$target")
@@ -40,7 +41,8 @@ ln -s "$gcc/$target"/* "$out/$target/"
 ln -s "$musl/lib" "$out/$target/sysroot/lib"
 cp -rs "$musl/include/." "$headers/include/." "$out/$target/sysroot/include/"
 
-cat >"$out/$files/specs" <<END
+"$out/bin/$target-gcc" -dumpspecs >"$out/$files/specs"
+cat >>"$out/$files/specs" <<END
 *cc1:
 + %{!fno-stack-clash-protection:-fstack-clash-protection}
 

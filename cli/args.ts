@@ -1,0 +1,94 @@
+import { flag, type Type, option, positional, restPositionals } from 'cmd-ts'
+import { MixosError } from '../graph/error.ts'
+
+type Parser<T> = ReturnType<typeof option<Type<string, T>>>
+
+const PackageName: Type<string, string> = { displayName: 'name', from: async text => text }
+const Path: Type<string, string> = {
+  displayName: 'path',
+  async from(text) {
+    if (text === '' || text.includes('\0')) throw new Error(`not a path: ${JSON.stringify(text)}`)
+    return text
+  },
+}
+
+/** A count: 1, 2, 3 and so on. */
+export function countType(displayName: string, { least = 1 } = {}): Type<string, number> {
+  return {
+    displayName,
+    async from(text) {
+      const count = Number(text)
+      if (/^[0-9]+$/.test(text) && Number.isSafeInteger(count) && count >= least) return count
+      throw new Error(`expected a whole number of at least ${least}, got ${JSON.stringify(text)}`)
+    },
+  }
+}
+
+/** An option that may be left out. cmd-ts takes its bare name for "left out"; here that is an error. */
+export function optional<T>(spec: {
+  readonly long: string
+  readonly short?: string
+  readonly type: Type<string, T>
+  readonly description: string
+}): Parser<T | undefined> {
+  const type: Type<string, T | undefined> = { ...spec.type, defaultValue: () => undefined }
+  const parser = option({ ...spec, type })
+  const names = [spec.long, spec.short]
+  return {
+    ...parser,
+    async parse(context) {
+      const nodes = context.nodes.flatMap(node =>
+        node.type === 'shortOptions' ? node.options : [node],
+      )
+      const bare = nodes.find(node => 'key' in node && names.includes(node.key) && !node.value)
+      if (!bare) return parser.parse(context)
+      context.visitedNodes.add(bare)
+      return {
+        _tag: 'error',
+        error: { errors: [{ nodes: [bare], message: 'a value is missing' }] },
+      }
+    },
+  }
+}
+
+export const name = (description: string, displayName = 'name') =>
+  positional({ type: PackageName, displayName, description })
+
+export const names = (description: string) =>
+  restPositionals({ type: PackageName, displayName: 'name...', description })
+
+export const optionalName = (fallback: string, description: string) =>
+  positional({
+    type: { ...PackageName, defaultValue: () => fallback, defaultValueIsSerializable: true },
+    displayName: 'name',
+    description,
+  })
+
+export const jsonFlag = flag({ long: 'json', description: 'print one JSON record' })
+
+export const fileOption = optional({
+  long: 'file',
+  short: 'f',
+  type: { ...Path, displayName: 'file' },
+  description: 'also take the packages that this recipe file defines',
+})
+
+export const pathOption = (long: string, description: string) =>
+  optional({ long, type: Path, description })
+
+export const jobsOption = optional({
+  long: 'jobs',
+  type: countType('n'),
+  description: 'steps that run at a time (default: the number of CPUs)',
+})
+
+export const coresOption = optional({
+  long: 'cores',
+  type: countType('n'),
+  description: 'jobs that one step may run, as $BUILD_CORES (default: the number of CPUs)',
+})
+
+/** An argument that is wrong only together with others. */
+export function badArgument(message: string, hint?: string): MixosError {
+  return new MixosError('BAD_ARGUMENT', message, { hint })
+}

@@ -1,0 +1,44 @@
+import { homedir } from 'node:os'
+import { isAbsolute, join } from 'node:path'
+import type { Report } from '../store/event.ts'
+import type { Store } from '../store/store.ts'
+
+/** What a command gets from outside. Nothing else reads the environment or the working directory. */
+export interface Context {
+  /** Where the user is: relative paths on the command line start here. */
+  readonly directory: string
+  /** The checkout that this program is part of. */
+  readonly project: string
+  /** The store's directory. */
+  readonly home: string
+  readonly environment: Environment
+  readonly signal: AbortSignal
+  readonly report: Report
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export const project = join(import.meta.dirname, '..')
+
+/** `$MIXOS_HOME`, else `mixos` in the user's data directory, as the XDG base directory specification has it. */
+export function homeOf(environment: Environment, directory: string): string {
+  if (environment.MIXOS_HOME) return absolute(environment.MIXOS_HOME, directory)
+  const data = environment.XDG_DATA_HOME
+  // The specification: a relative path there is to be ignored.
+  const base = data && isAbsolute(data) ? data : join(homedir(), '.local', 'share')
+  return join(base, 'mixos')
+}
+
+/** The store of that user, made where there is none. */
+export async function openHome(context: Context): Promise<Store> {
+  const [{ openStore }, { nodeHost }] = await Promise.all([
+    import('../store/store.ts'),
+    import('../store/hosts/node.ts'),
+  ])
+  return openStore({ directory: context.home, host: nodeHost })
+}
+
+/** A path on the command line. */
+export function absolute(path: string, directory: string): string {
+  return isAbsolute(path) ? path : join(directory, path)
+}

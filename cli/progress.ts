@@ -1,0 +1,113 @@
+import type { Done, Event } from '../store/event.ts'
+import { bytes, duration, plural } from './format.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Shows a run of the store as it goes: redrawn in place on a terminal, one line a step elsewhere. */
+export interface Progress {
+  event(event: Event): void
+  close(): void
+}
+
+interface Running {
+  readonly label: string
+  readonly action: string
+  readonly since: number
+  done?: number
+  total?: number
+}
+
+const REDRAW_EVERY = 100
+const LONGEST_AREA = 9
+
+export function openProgress(terminal: Terminal, now: () => number): Progress {
+  const running = new Map<string, Running>()
+  const counts: Record<Done, number> = { reused: 0, substituted: 0, fetched: 0, built: 0 }
+  let total = 0
+  let finished = 0
+  let downloaded = 0
+  const begin = now()
+  let timer: NodeJS.Timeout | undefined
+
+  const draw = (): void => {
+    const steps = [...running.values()].slice(0, LONGEST_AREA)
+    const rest = running.size - steps.length
+    const lines = steps.map(step => `  ${describeStep(step, now())}`)
+    if (rest > 0) lines.push(`  and ${rest} more`)
+    const sum = downloaded > 0 ? `, ${bytes(downloaded)} downloaded` : ''
+    lines.unshift(`${finished} of ${plural(total, 'step')} done in ${duration(now() - begin)}${sum}`)
+    terminal.redraw(lines)
+  }
+  const wake = (): void => {
+    if (!terminal.isLive || timer) return
+    timer = setInterval(draw, REDRAW_EVERY)
+    timer.unref()
+  }
+  return {
+    event: event => {
+      switch (event.type) {
+        case 'planned':
+          total = event.plan.steps.filter(step => step.action !== 'reuse').length
+          return
+        case 'started':
+          wake()
+          running.set(event.step, { label: event.label, action: VERB[event.action], since: event.at })
+          if (!terminal.isLive && event.action === 'build') terminal.print(`building ${event.label}`)
+          return
+        case 'progress': {
+          const step = running.get(event.step)
+          if (!step) return
+          downloaded += Math.max(0, event.done - (step.done ?? 0))
+          step.done = event.done
+          step.total = event.total
+          return
+        }
+        case 'waiting':
+          terminal.print(`waiting for another process, which has ${event.label} in work`)
+          return
+        case 'done': {
+          const step = running.get(event.step)
+          running.delete(event.step)
+          counts[event.how]++
+          if (!step) return
+          finished++
+          const line = describeDone(event, step)
+          if (line && !(terminal.isLive && event.how === 'fetched')) terminal.print(line)
+          return
+        }
+        case 'failed':
+          running.delete(event.step)
+          return
+      }
+    },
+    close: () => {
+      clearInterval(timer)
+      terminal.clear()
+      const { fetched, built } = counts
+      if (fetched + built < 2) return
+      const sum = downloaded > 0 ? ` (${bytes(downloaded)})` : ''
+      terminal.print(`built ${built}, fetched ${fetched}${sum} in ${duration(now() - begin)}`)
+      counts.fetched = counts.built = 0
+    },
+  }
+}
+
+const VERB = {
+  reuse: 'reusing',
+  substitute: 'substituting',
+  fetch: 'fetching',
+  build: 'building',
+} as const
+
+function describeStep({ label, action, since, done, total }: Running, at: number): string {
+  const size = total ? `  ${bytes(done ?? 0)} of ${bytes(total)}` : ''
+  return `${action} ${label}  ${duration(at - since)}${size}`
+}
+
+function describeDone(
+  { label, how, at }: { label: string; how: Done; at: number },
+  { since, total }: Running,
+): string {
+  if (how === 'reused') return `reused ${label}: its inputs came out as before`
+  const size = how === 'fetched' && total ? ` (${bytes(total)})` : ''
+  return `${how} ${label}${size} in ${duration(at - since)}`
+}

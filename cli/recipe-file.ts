@@ -1,0 +1,110 @@
+import { lstatSync } from 'node:fs'
+import { registerHooks } from 'node:module'
+import { pathToFileURL } from 'node:url'
+import { type Derivation, isDerivation } from '../graph/derivation.ts'
+import { MixosError } from '../graph/error.ts'
+import type { Definitions, PackageSet } from '../graph/package-set.ts'
+import { isName } from '../graph/store-path.ts'
+
+export interface RecipeFileOptions {
+  /** The path as the user gave it. */
+  readonly shownAs: string
+  /** The module that the file gets when it imports 'mixos', wherever it lies. */
+  readonly api: string
+}
+
+/**
+ * The packages that a file exports, by name: derivations, and functions from the package set to one.
+ * The file is a program of the user's and runs as such. Throws RECIPE_INVALID naming it.
+ */
+export async function importRecipeFile(
+  path: string,
+  { shownAs, api }: RecipeFileOptions,
+): Promise<Definitions> {
+  if (!isFile(path)) throw invalid(`there is no recipe file ${shownAs}`)
+  const exported = await importWith(path, { shownAs, api })
+  const names = Object.keys(exported)
+  if (names.length === 0) {
+    throw invalid(`${shownAs} exports nothing`, 'export a package: export const hello = ...')
+  }
+  return Object.fromEntries(names.map(name => [name, definitionOf(exported[name], name, shownAs)]))
+}
+
+type Definition = Definitions[string]
+
+function definitionOf(value: unknown, name: string, file: string): Definition {
+  if (name === 'default') {
+    throw invalid(`${file} has a default export, which names no package`, 'export const NAME = ...')
+  }
+  if (!isName(name)) throw invalid(`${file} exports ${JSON.stringify(name)}, which cannot be a package's name`)
+  if (isDerivation(value)) return () => value
+  if (typeof value === 'function') {
+    return packages => callRecipe(value as Definition, packages, { name, file })
+  }
+  throw invalid(
+    `${file} exports ${name}, which is ${kindOf(value)}`,
+    'a package is a derivation, or a function from the package set to one',
+  )
+}
+
+function callRecipe(
+  recipe: Definition,
+  packages: PackageSet,
+  { name, file }: { name: string; file: string },
+): Derivation {
+  let made: unknown
+  try {
+    made = recipe(packages)
+  } catch (error) {
+    if (error instanceof MixosError) throw error
+    throw invalid(`${file}: the package ${name} throws`, undefined, located(error, file))
+  }
+  if (isDerivation(made)) return made
+  throw invalid(
+    `${file}: the package ${name} is ${kindOf(made)}, not a derivation`,
+    'return what derivation() or script() returns',
+  )
+}
+
+async function importWith(path: string, { shownAs, api }: RecipeFileOptions): Promise<Record<string, unknown>> {
+  const url = pathToFileURL(path).href
+  const apiUrl = pathToFileURL(api).href
+  const hooks = registerHooks({
+    resolve: (specifier, context, next) =>
+      specifier === 'mixos' ? { url: apiUrl, shortCircuit: true } : next(specifier, context),
+    // Without a package.json beside it a file is of no known kind: here it is a module.
+    load: (loaded, context, next) =>
+      next(loaded, context.format == null && loaded.endsWith('.ts') ? { ...context, format: 'module-typescript' } : context),
+  })
+  try {
+    return await import(url)
+  } catch (error) {
+    if (error instanceof MixosError) throw error
+    throw invalid(`${shownAs} cannot be loaded`, undefined, located(error, shownAs))
+  } finally {
+    hooks.deregister()
+  }
+}
+
+/** The error with the line of the file on which it arose, as far as its stack tells. */
+function located(error: unknown, file: string): unknown {
+  if (!(error instanceof Error)) return error
+  const base = file.split('/').at(-1) ?? file
+  const escaped = base.replace(/[^\w]/g, '\\$&')
+  const line = new RegExp(`${escaped}:(\\d+)`).exec(error.stack ?? '')?.[1]
+  return new Error(`${error.name}: ${error.message}${line ? ` (${base}, line ${line})` : ''}`)
+}
+
+function isFile(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === false
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (Array.isArray(value)) return 'a list'
+  return `${/^[aeiou]/.test(typeof value) ? 'an' : 'a'} ${typeof value}`
+}
+
+function invalid(message: string, hint?: string, cause?: unknown): MixosError {
+  return new MixosError('RECIPE_INVALID', message, { hint, cause })
+}

@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Derivation } from '../graph/derivation.ts'
+import { MixosError } from '../graph/error.ts'
+import { type Lock, parseLock } from '../graph/lock.ts'
+import { type Definitions, type PackageSet, packageSet } from '../graph/package-set.ts'
+import { absolute, type Context } from './context.ts'
+
+/** Every package that a command knows by name: the project's, and those of a recipe file. */
+export async function loadPackages(
+  context: Context,
+  { file }: { readonly file: string | undefined },
+): Promise<PackageSet> {
+  const own = file === undefined ? {} : await readRecipeFile(context, file)
+  return packageSet(await projectPackages(context), own)
+}
+
+/** The packages of those names. Throws NAME_UNKNOWN. */
+export function namedPackages(
+  packages: PackageSet,
+  names: readonly string[],
+): ReadonlyMap<string, Derivation> {
+  return new Map(names.map(name => [name, packages.get(name)]))
+}
+
+/** Throws LOCK_INVALID. */
+export function readLock({ project }: Context): Lock {
+  return parseLock(readLockText(join(project, 'flake-free.lock')))
+}
+
+async function projectPackages(context: Context): Promise<Definitions> {
+  const [{ definitions }, { live }] = await Promise.all([
+    import('../derivations/index.ts'),
+    import('../configs/systems/live.ts'),
+  ])
+  return definitions({ lock: readLock(context), system: live() })
+}
+
+async function readRecipeFile(context: Context, file: string): Promise<Definitions> {
+  const { importRecipeFile } = await import('./recipe-file.ts')
+  return importRecipeFile(absolute(file, context.directory), {
+    shownAs: file,
+    api: join(context.project, 'derivations', 'recipe.ts'),
+  })
+}
+
+function readLockText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    throw new MixosError('LOCK_INVALID', `there is no ${path}`, {
+      hint: 'restore the file, or write it anew with: mixos lock update',
+    })
+  }
+}

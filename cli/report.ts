@@ -1,0 +1,113 @@
+import { stripVTControlCharacters } from 'node:util'
+import { MixosError } from '../graph/error.ts'
+import type { Event } from '../store/event.ts'
+import type { Environment } from './context.ts'
+import { openProgress } from './progress.ts'
+import { openTerminal, printable, type Stream } from './terminal.ts'
+
+/** What a command found out: printed as `text`, or as one JSON record. */
+export interface Answer {
+  readonly text: string
+  readonly record: object
+  /** Everything ran, but what was to be checked is not so. */
+  readonly isFailure?: boolean
+}
+
+/** All that the program prints. Results go to stdout, what is for people to stderr. */
+export interface Reporter {
+  event(event: Event): void
+  answer(answer: Answer, options: { asJson: boolean }): void
+  failure(error: unknown, options: { asJson: boolean }): void
+  help(text: string): void
+  /** A line for people. */
+  note(text: string): void
+  /** Leaves the terminal as it was. */
+  close(): void
+}
+
+export interface ReporterOptions {
+  readonly out: Stream
+  readonly err: Stream
+  readonly environment: Environment
+  readonly now: () => number
+}
+
+export function openReporter({ out, err, environment, now }: ReporterOptions): Reporter {
+  const terminal = openTerminal(err, environment)
+  const paint = painter(terminal.hasColor)
+  const progress = openProgress(terminal, now)
+  const printed = new Set<unknown>()
+
+  const print = (error: unknown): void => {
+    terminal.print(describeError(error, paint))
+    printed.add(error)
+  }
+  return {
+    event: event => {
+      if (event.type === 'warning') terminal.print(describeWarning(event, paint))
+      else if (event.type === 'failed') print(event.error)
+      progress.event(event)
+    },
+    answer: ({ text, record }, { asJson }) => {
+      progress.close()
+      const output = asJson ? JSON.stringify(record, undefined, 2) : text
+      if (output !== '') out.write(`${output}\n`)
+    },
+    failure: (error, { asJson }) => {
+      progress.close()
+      if (!printed.has(error)) print(error)
+      if (asJson) out.write(`${JSON.stringify({ error: errorRecord(error) }, undefined, 2)}\n`)
+    },
+    help: text => {
+      const hasColor = out.isTTY && !environment.NO_COLOR
+      out.write(`${hasColor ? text : stripVTControlCharacters(text)}\n`)
+    },
+    note: text => terminal.print(text),
+    close: () => progress.close(),
+  }
+}
+
+type Paint = (color: 'red' | 'yellow' | 'cyan', text: string) => string
+
+function painter(hasColor: boolean): Paint {
+  const codes = { red: 31, yellow: 33, cyan: 36 }
+  return (color, text) => (hasColor ? `\x1b[${codes[color]}m${text}\x1b[39m` : text)
+}
+
+function describeWarning({ message, hint }: { message: string; hint?: string }, paint: Paint): string {
+  const lines = `${paint('yellow', 'warning:')} ${printable(message)}`
+  return hint ? `${lines}\n${describeHint(hint, paint)}` : lines
+}
+
+/** `error:` and what failed, why below it, and `hint:` with the next step. A bug comes with its stack. */
+function describeError(error: unknown, paint: Paint): string {
+  const label = paint('red', 'error:')
+  if (!(error instanceof MixosError)) {
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    const report = 'this is a bug in mixos: please report it with the lines above'
+    return `${label} ${printable(stack)}\n${describeHint(report, paint)}`
+  }
+  const lines = [`${label} ${printable(error.message)}`, ...causesOf(error.cause)]
+  if (error.hint) lines.push(describeHint(error.hint, paint))
+  return lines.join('\n')
+}
+
+function describeHint(hint: string, paint: Paint): string {
+  return `${paint('cyan', 'hint:')} ${printable(hint).replaceAll('\n', '\n      ')}`
+}
+
+function causesOf(cause: unknown, depth = 1): string[] {
+  if (cause === undefined || depth > 8) return []
+  const indent = '  '.repeat(depth)
+  if (cause instanceof AggregateError) return cause.errors.flatMap(each => causesOf(each, depth))
+  if (!(cause instanceof Error)) return [`${indent}because: ${printable(String(cause))}`]
+  const message = printable(cause.message).replaceAll('\n', `\n${indent}`)
+  return [`${indent}because: ${message}`, ...causesOf(cause.cause, depth + 1)]
+}
+
+function errorRecord(error: unknown): object {
+  if (!(error instanceof Error)) return { message: String(error) }
+  if (!(error instanceof MixosError)) return { code: 'BUG', message: error.message }
+  const { code, message, hint } = error
+  return { code, message, ...(hint && { hint }) }
+}

@@ -1,0 +1,225 @@
+import { join } from 'node:path'
+import { blake3Hex } from '../graph/blake3.ts'
+import { topologicalOrder } from '../graph/closure.ts'
+import { type Derivation, labelOf } from '../graph/derivation.ts'
+import { MixosError } from '../graph/error.ts'
+import type { Outputs } from '../graph/plan.ts'
+import {
+  absolute,
+  type DerivationHash,
+  type Digest,
+  digestOf,
+  digestOfPath,
+  type ResolvedHash,
+  type StorePath,
+} from '../graph/store-path.ts'
+import { ingest } from './ingest.ts'
+import { openLog } from './logs.ts'
+import { objectClosure } from './object-closure.ts'
+import { removeTree } from './remove.ts'
+import { DEFAULT_LIMITS, type Sandbox } from './sandbox.ts'
+import type { Store } from './store.ts'
+
+export interface BuildOptions {
+  readonly derivation: Derivation
+  readonly hash: DerivationHash
+  readonly resolved: ResolvedHash
+  /** The object of each input. */
+  readonly inputs: Readonly<Record<string, StorePath>>
+  readonly cores: number
+  readonly keepFailed: boolean
+  readonly signal: AbortSignal
+  /** Another number builds under other paths: what differs then depends on its own path. */
+  readonly attempt: number
+  onLine(line: string): void
+}
+
+// The same for every build on every machine; a derivation may override all but the last three.
+const FIXED = {
+  PATH: '/usr/bin:/bin:/usr/sbin:/sbin',
+  SOURCE_DATE_EPOCH: '315532800',
+  TZ: 'UTC',
+  LC_ALL: 'C',
+  HOME: '/homeless',
+  TMPDIR: '/build',
+}
+
+/**
+ * Runs one derivation in one sandbox and adds its outputs to the store. Throws BUILD_FAILED with the last
+ * lines and the log's path, BUILD_LIMIT, BUILD_OUTPUT_MISSING or BUILD_OUTPUT_INVALID.
+ */
+export async function build(
+  store: Store,
+  sandbox: Sandbox,
+  options: BuildOptions,
+): Promise<Outputs> {
+  const { derivation, hash, inputs, signal } = options
+  const { files } = store.host
+  const scratch = store.scratch()
+  const buildDirectory = join(scratch, 'build')
+  const storeDirectory = join(scratch, 'store')
+  files.makeDirectory(buildDirectory)
+  files.makeDirectory(storeDirectory)
+  const built = outputsWhileBuilding(options)
+  const closure = objectClosure(store, new Set(Object.values(inputs)))
+  const log = openLog(store, hash, options.onLine)
+  let hasFailed = true
+  try {
+    const status = await sandbox.run({
+      argv: argvOf(derivation, inputs),
+      env: environmentOf(options, built),
+      storeDirectory,
+      buildDirectory,
+      inputs: [...closure].map(path => ({ hostPath: store.hostPath(path), path })),
+      ...(inputs.root && { root: store.hostPath(inputs.root) }),
+      limits: DEFAULT_LIMITS,
+      signal,
+      onOutput: chunk => log.write(chunk),
+    })
+    if (status.code !== 0) throw buildFailed(options, status, log)
+    for (const [name, path] of Object.entries(built)) {
+      if (files.lstat(join(storeDirectory, path))) continue
+      throw new MixosError(
+        'BUILD_OUTPUT_MISSING',
+        `${labelOf(derivation)} wrote nothing to its output ${name}`,
+        {
+          hint: `the builder must create $${name}; see its log: ${log.path}`,
+        },
+      )
+    }
+    const outputs = await addOutputs(store, { ...options, built, storeDirectory, closure })
+    hasFailed = false
+    return outputs
+  } catch (error) {
+    throw options.keepFailed ? keptFailed(error, buildDirectory) : error
+  } finally {
+    log.close()
+    if (!hasFailed || !options.keepFailed) removeTree(store.host, scratch)
+  }
+}
+
+/** Under which path each output is built: of the final path's length, and the same on every machine. */
+function outputsWhileBuilding({
+  derivation,
+  resolved,
+  attempt,
+}: BuildOptions): Record<string, StorePath> {
+  const path = (name: string): StorePath => {
+    const digest = digestOf(
+      blake3Hex(`mixos-scratch-1 ${resolved} ${name} ${attempt}`) as ResolvedHash,
+    )
+    return `${digest}-${labelOf(derivation, name)}` as StorePath
+  }
+  return Object.fromEntries(derivation.outputs.map(name => [name, path(name)]))
+}
+
+function argvOf(derivation: Derivation, inputs: BuildOptions['inputs']): string[] {
+  const [program = '', ...rest] = derivation.builder
+  if (program.startsWith('/')) return [program, ...rest]
+  const [slot = '', ...path] = program.split('/')
+  const input = inputs[slot]
+  if (input) return [join(absolute(input), ...path), ...rest]
+  throw new MixosError(
+    'DERIVATION_INVALID',
+    `${labelOf(derivation)}: its builder ${program} is in no input`,
+    {
+      hint: `name a path in the root or one of the inputs: ${Object.keys(inputs).join(', ')}`,
+    },
+  )
+}
+
+function environmentOf(
+  { derivation, inputs, cores }: BuildOptions,
+  built: Record<string, StorePath>,
+): Record<string, string> {
+  const paths = Object.entries({ ...inputs, ...built }).map(([name, path]) => [
+    name,
+    absolute(path),
+  ])
+  return { ...FIXED, ...derivation.env, ...Object.fromEntries(paths), BUILD_CORES: String(cores) }
+}
+
+interface Built extends BuildOptions {
+  readonly built: Readonly<Record<string, StorePath>>
+  readonly storeDirectory: string
+  readonly closure: ReadonlySet<StorePath>
+}
+
+async function addOutputs(store: Store, options: Built): Promise<Outputs> {
+  const { derivation, built, storeDirectory, closure } = options
+  const maker = labelOf(derivation)
+  const candidates = new Map<Digest, StorePath>(
+    [...closure].map(path => [digestOfPath(path), path]),
+  )
+  const outputs: Record<string, StorePath> = {}
+  for (const name of outputOrder(store, options)) {
+    const path = built[name] as StorePath
+    const self = digestOfPath(path)
+    const label = labelOf(derivation, name)
+    outputs[name] = await store.add({
+      source: join(storeDirectory, path),
+      label,
+      self,
+      candidates,
+      maker,
+    })
+    candidates.set(self, outputs[name])
+  }
+  return Object.fromEntries(derivation.outputs.map(name => [name, outputs[name] as StorePath]))
+}
+
+/** Outputs after those they refer to, since a reference is rewritten to the final path. Throws CYCLE. */
+function outputOrder(
+  store: Store,
+  { derivation, built, storeDirectory }: Built,
+): readonly string[] {
+  if (derivation.outputs.length === 1) return derivation.outputs
+  const names = new Map(Object.entries(built).map(([name, path]) => [path, name]))
+  const needs = (name: string): string[] => {
+    const own = built[name] as StorePath
+    const others = [...names.keys()].filter(path => path !== own)
+    const scratch = store.scratch()
+    try {
+      const { manifest } = ingest(store.host, {
+        source: join(storeDirectory, own),
+        target: join(scratch, 'object'),
+        label: name,
+        candidates: new Map(others.map(path => [digestOfPath(path), path])),
+        maker: labelOf(derivation),
+      })
+      return manifest.references.map(path => names.get(path) as string)
+    } finally {
+      removeTree(store.host, scratch)
+    }
+  }
+  return topologicalOrder(
+    derivation.outputs,
+    needs,
+    name => `output ${name} of ${labelOf(derivation)}`,
+  )
+}
+
+function buildFailed(
+  { derivation }: BuildOptions,
+  { code, signal }: { code: number | null; signal: string | null },
+  log: { path: string; lastLines(): string[] },
+): MixosError {
+  const how = signal ? `was killed by ${signal}` : `failed with exit code ${code}`
+  const lines = log.lastLines()
+  const shown =
+    lines.length > 0
+      ? `; its last lines:\n${lines.map(line => `  ${line}`).join('\n')}`
+      : ' and printed nothing'
+  return new MixosError('BUILD_FAILED', `${labelOf(derivation)} ${how}${shown}`, {
+    hint: `read the whole log: ${log.path}`,
+  })
+}
+
+function keptFailed(error: unknown, directory: string): unknown {
+  if (!(error instanceof MixosError)) return error
+  const hint = `the build directory was kept: ${directory}`
+  return new MixosError(error.code, error.message, {
+    hint: error.hint ? `${error.hint}\n${hint}` : hint,
+    cause: error.cause,
+  })
+}

@@ -1,0 +1,29 @@
+import { labelOf } from '../../graph/derivation.ts'
+import { MixosError } from '../../graph/error.ts'
+import { fetchPinned } from '../fetch-pinned.ts'
+import { pathLock } from '../path-lock.ts'
+import type { Builtin } from './builtin.ts'
+
+/** Any of the URLs, only these bytes. A partial file stays under the content's hash, to be resumed. */
+export const fetchUrl: Builtin = async ({
+  store,
+  derivation,
+  target,
+  mirrors,
+  signal,
+  onProgress,
+  warn,
+}) => {
+  const { fetch } = derivation
+  const label = labelOf(derivation)
+  if (!fetch) throw new MixosError('DERIVATION_INVALID', `${label} fetches, but does not say what`)
+  const content = fetch.hash.replace(':', '-')
+  const path = `${store.layout.scratch}/${content}.part`
+  const lock = await pathLock(store.host, store.layout.lock(content), { signal })
+  try {
+    await fetchPinned(store.host, fetch, { path, label, mirrors, signal, onProgress, warn })
+    store.host.files.rename(path, target)
+  } finally {
+    lock.release()
+  }
+}

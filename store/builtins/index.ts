@@ -1,0 +1,24 @@
+import { MixosError } from '../../graph/error.ts'
+import type { Builtin } from './builtin.ts'
+
+// Each is loaded when first used: a run with nothing to do loads none.
+const loaders: Readonly<Record<string, () => Promise<Builtin>>> = {
+  'builtin:closure-info': async () => (await import('./closure-info.ts')).closureInfo,
+  'builtin:fetch-url': async () => (await import('./fetch-url.ts')).fetchUrl,
+  'builtin:files': async () => (await import('./files.ts')).writeFiles,
+  'builtin:newc': async () => (await import('./newc.ts')).writeNewc,
+  'builtin:unpack-deb': async () => (await import('./unpack-deb.ts')).unpack,
+}
+
+export function isBuiltin(builder: string): boolean {
+  return builder.startsWith('builtin:')
+}
+
+/** Throws DERIVATION_INVALID for a name that no builtin has. */
+export function builtin(builder: string): Promise<Builtin> {
+  const load = Object.hasOwn(loaders, builder) ? loaders[builder] : undefined
+  if (load) return load()
+  throw new MixosError('DERIVATION_INVALID', `there is no ${builder}`, {
+    hint: `the builtins are ${Object.keys(loaders).join(', ')}`,
+  })
+}

@@ -1,0 +1,45 @@
+import { join } from 'node:path'
+import { MixosError } from '../../graph/error.ts'
+import type { StorePath } from '../../graph/store-path.ts'
+import { byPath, type NewcEntry, newc, parseDevices } from '../newc.ts'
+import type { Store } from '../store.ts'
+import type { Builtin } from './builtin.ts'
+
+/** An initramfs of the input `tree` and of the devices that the variable `devices` lists. */
+export const writeNewc: Builtin = async ({ store, derivation, inputs, target }) => {
+  const { files } = store.host
+  if (!inputs.tree)
+    throw new MixosError(
+      'DERIVATION_INVALID',
+      `${derivation.name}: builtin:newc needs an input named tree`,
+    )
+  const entries = [
+    ...treeEntries(store, inputs.tree),
+    ...parseDevices(derivation.env.devices ?? ''),
+  ]
+  const fd = files.open(target, 'create')
+  try {
+    for (const piece of newc(entries.sort(byPath), { mtime: 1 })) files.writeFrom(fd, piece)
+  } finally {
+    files.close(fd)
+  }
+}
+
+function* treeEntries(store: Store, tree: StorePath): Generator<NewcEntry> {
+  const { files } = store.host
+  for (const entry of store.record(tree)?.manifest.entries ?? []) {
+    const { path } = entry
+    if (path === '') continue
+    const at = join(store.hostPath(tree), path)
+    if (entry.type === 'directory') yield { path, type: 'directory', mode: 0o755 }
+    else if (entry.type === 'symlink')
+      yield { path, type: 'symlink', mode: 0o777, target: files.readLink(at) }
+    else
+      yield {
+        path,
+        type: 'file',
+        mode: entry.executable ? 0o755 : 0o644,
+        content: files.read(at) ?? Buffer.alloc(0),
+      }
+  }
+}

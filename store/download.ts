@@ -1,0 +1,98 @@
+import type { Hash } from 'node:crypto'
+import { MixosError } from '../graph/error.ts'
+import type { Target } from './fetcher.ts'
+import type { Host } from './host.ts'
+
+type Sha256 = `sha256:${string}`
+
+/** A file that grows by fetching, hashed as it grows. */
+export interface Download extends Target, Disposable {
+  /** Of all bytes held. */
+  hash(): Sha256
+}
+
+// More than any source; it bounds what a server can make us write when the size is not known.
+const MAX_SIZE = 8 * 2 ** 30
+const CHUNK = 1 << 20
+
+/**
+ * Opens a download at `path`, which may hold the beginning of the file: it is read and hashed, and
+ * growth goes on behind it. One writer at a time. Nothing is synced.
+ */
+export async function openDownload(
+  host: Host,
+  { path, size }: { path: string; size: number | undefined },
+): Promise<Download> {
+  // Loaded when first used, like the network.
+  const { createHash } = await import('node:crypto')
+  const limit = size ?? MAX_SIZE
+  const held = heldBytes(host, path, limit)
+  const fd = host.files.open(path, held === undefined ? 'create' : 'write')
+  let sha256 = createHash('sha256')
+  let position = 0
+  if (held !== undefined) position = hashFile(host, path, sha256)
+  return {
+    size,
+    get position() {
+      return position
+    },
+    write(chunk) {
+      if (position + chunk.length > limit) {
+        throw new MixosError('HASH_MISMATCH', `it has more than ${limit} bytes`)
+      }
+      writeChunk(host, fd, chunk, { path, position })
+      sha256.update(chunk)
+      position += chunk.length
+    },
+    restart() {
+      // What lies beyond is overwritten: a download counts only when it has its full size.
+      sha256 = createHash('sha256')
+      position = 0
+    },
+    hash: () => `sha256:${sha256.copy().digest('hex')}`,
+    [Symbol.dispose]: () => host.files.close(fd),
+  }
+}
+
+/** The size of what an earlier run left, if it can be a beginning of the file. */
+function heldBytes(host: Host, path: string, limit: number): number | undefined {
+  const stats = host.files.lstat(path)
+  if (!stats) return undefined
+  if (stats.isFile() && stats.nlink === 1 && stats.size <= limit) return stats.size
+  host.files.unlink(path)
+  return undefined
+}
+
+function hashFile(host: Host, path: string, sha256: Hash): number {
+  const fd = host.files.open(path, 'read')
+  try {
+    const buffer = Buffer.allocUnsafe(CHUNK)
+    let total = 0
+    for (;;) {
+      const length = host.files.readInto(fd, buffer)
+      if (length === 0) return total
+      sha256.update(buffer.subarray(0, length))
+      total += length
+    }
+  } finally {
+    host.files.close(fd)
+  }
+}
+
+function writeChunk(
+  host: Host,
+  fd: number,
+  chunk: Uint8Array,
+  { path, position }: { path: string; position: number },
+): void {
+  try {
+    host.files.writeAt(fd, chunk, position)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error
+    throw new MixosError('DISK_FULL', `no space left while fetching to ${path}`, {
+      hint: 'free some space, for instance with: mixos gc',
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,128 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsync,
+  futimesSync,
+  lchownSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  open,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  renameSync,
+  rmdirSync,
+  statfsSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { createRequire } from 'node:module'
+import { promisify } from 'node:util'
+import type { Files, Host } from '../host.ts'
+import { nodeNetwork } from './node-network.ts'
+
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW, O_DIRECTORY } = constants
+const FLAGS = {
+  read: O_RDONLY | O_NOFOLLOW,
+  create: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
+  append: O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW,
+  write: O_WRONLY | O_NOFOLLOW,
+  directory: O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
+}
+// Second 1, not 0: some tools take 0 for "no time".
+const MTIME = 1
+
+const openLater = promisify(open)
+const syncLater = promisify(fsync)
+
+const files: Files = {
+  read: path => absentAsUndefined(() => readFileSync(path)),
+  lstat: path => lstatSync(path, { throwIfNoEntry: false }),
+  list: path => readdirSync(path).sort(),
+  readLink: path => readlinkSync(path),
+  makeDirectory: (path, mode = 0o755) => void mkdirSync(path, { recursive: true, mode }),
+  writeNew: (path, data, mode = 0o644) => writeFileSync(path, data, { flag: 'wx', mode }),
+  open: (path, how) => openSync(path, FLAGS[how], 0o644),
+  statOf: fd => fstatSync(fd),
+  readInto: (fd, buffer) => readSync(fd, buffer),
+  writeFrom: (fd, data) => {
+    for (let done = 0; done < data.length; ) done += writeSync(fd, data, done)
+  },
+  writeAt: (fd, data, position) => {
+    for (let done = 0; done < data.length; ) {
+      done += writeSync(fd, data, done, data.length - done, position + done)
+    }
+  },
+  seal: (fd, executable) => {
+    fchmodSync(fd, executable ? 0o555 : 0o444)
+    futimesSync(fd, MTIME, MTIME)
+  },
+  close: fd => closeSync(fd),
+  sealPath: (path, type) => {
+    if (type === 'symlink') return lutimesSync(path, MTIME, MTIME)
+    chmodSync(path, 0o555)
+    utimesSync(path, MTIME, MTIME)
+  },
+  changeMode: (path, mode) => chmodSync(path, mode),
+  changeOwner: (path, uid, gid) => lchownSync(path, uid, gid),
+  symlink: (target, path) => symlinkSync(target, path),
+  rename: (from, to) => renameSync(from, to),
+  unlink: path => void absentAsUndefined(() => unlinkSync(path)),
+  removeDirectory: path => rmdirSync(path),
+  sync: async path => {
+    const fd = await openLater(path, O_RDONLY | O_NOFOLLOW)
+    try {
+      await syncLater(fd)
+    } finally {
+      closeSync(fd)
+    }
+  },
+  freeSpace: path => {
+    const { bavail, bsize } = statfsSync(path)
+    return bavail * bsize
+  },
+  tryLock: (fd, how) => locks().tryLock(fd, { shared: how === 'shared' }),
+}
+
+/** The real machine. */
+export const nodeHost: Host = {
+  files,
+  processes: { spawn, uid: process.geteuid?.() ?? -1 },
+  network: nodeNetwork,
+  now: Date.now,
+  randomHex: digits =>
+    randomBytes(Math.ceil(digits / 2))
+      .toString('hex')
+      .slice(0, digits),
+}
+
+interface Locks {
+  tryLock(fd: number, options: { shared: boolean }): boolean
+}
+
+let loaded: Locks | undefined
+/** Open-file-description locks of Linux; loaded when first used, since it is native code. */
+function locks(): Locks {
+  loaded ??= createRequire(import.meta.url)('fs-native-extensions') as Locks
+  return loaded
+}
+
+function absentAsUndefined<T>(action: () => T): T | undefined {
+  try {
+    return action()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}

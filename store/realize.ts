@@ -1,0 +1,373 @@
+import { type Derivation, labelOf } from '../graph/derivation.ts'
+import { MixosError } from '../graph/error.ts'
+import { hashResolved } from '../graph/hash.ts'
+import { type Outputs, type Plan, type PlannedStep, plan } from '../graph/plan.ts'
+import { digestOfPath, type ResolvedHash, type StorePath } from '../graph/store-path.ts'
+import { build } from './build.ts'
+import { builtin, isBuiltin } from './builtins/index.ts'
+import { differences } from './compare.ts'
+import type { Done, Report } from './event.ts'
+import type { Mirrors } from './mirrors.ts'
+import { headOf } from './object-closure.ts'
+import { pathLock } from './path-lock.ts'
+import { removeTree } from './remove.ts'
+import { addRoot } from './roots.ts'
+import type { Sandbox } from './sandbox.ts'
+import { type Slots, slotsOf } from './slots.ts'
+import { asStoreError, type Store } from './store.ts'
+
+/** What the sandbox is made of, as derivations that need no sandbox. */
+export interface Tools {
+  readonly bubblewrap: Derivation
+  readonly busybox: Derivation
+}
+
+export interface RealizeOptions {
+  readonly tools: Tools
+  readonly mirrors: Mirrors
+  /** Builds at a time. */
+  readonly jobs: number
+  /** What a build is told it may use, as BUILD_CORES. */
+  readonly cores: number
+  /** After a failure, go on with what does not depend on it. */
+  readonly keepGoing?: boolean
+  readonly keepFailed?: boolean
+  /** Build the roots once more, under other paths, and compare. */
+  readonly check?: boolean
+  /** Links outside the store, by path, to the first output of a root: each becomes a root of the store. */
+  readonly links?: ReadonlyMap<string, Derivation>
+  readonly signal: AbortSignal
+  readonly report: Report
+}
+
+export type Realized = ReadonlyMap<Derivation, Outputs>
+
+// Of downloads, the network is what limits, not the processor.
+const FETCHES = 8
+
+/** What realizing the roots takes, tools included: the value that `realize` follows. */
+export function planOf(store: Store, roots: readonly Derivation[], tools: Tools): Plan {
+  const known = (hash: PlannedStep['hash']) => {
+    const trace = store.trace(hash)
+    return trace && { outputs: trace.outputs, isPresent: true }
+  }
+  const planned = plan(roots, known)
+  const needsSandbox = planned.steps.some(
+    step => step.action === 'build' && !isBuiltin(step.derivation.builder[0] ?? ''),
+  )
+  return needsSandbox ? plan([tools.busybox, tools.bubblewrap, ...roots], known) : planned
+}
+
+/**
+ * Makes the outputs of the roots exist: reuses what is there, else fetches and builds, several at a time.
+ *
+ * Any number of processes may realize in one store at once; each step is taken by one of them, and the others
+ * wait for it. Throws the first failure after all that runs has ended; with `keepGoing`, after all that can
+ * be done is done. Aborting `signal` ends running builds and throws CANCELLED. What was finished stays.
+ */
+export async function realize(
+  store: Store,
+  roots: readonly Derivation[],
+  options: RealizeOptions,
+): Promise<Realized> {
+  const { signal, report } = options
+  const waiting = () =>
+    report({ type: 'warning', message: 'waiting for a garbage collection to end' })
+  const inUse = await pathLock(store.host, store.layout.lock('store'), {
+    how: 'shared',
+    signal,
+    onWait: waiting,
+  })
+  try {
+    const planned = planOf(store, roots, options.tools)
+    report({ type: 'planned', plan: planned })
+    await using run = new Run(store, planned, options)
+    const realized = await run.finish(roots)
+    if (options.check) await run.check(roots)
+    for (const [link, drv] of options.links ?? []) {
+      await addRoot(store, link, firstOf(drv, realized.get(drv)))
+    }
+    return realized
+  } catch (error) {
+    throw asStoreError(error, store.directory)
+  } finally {
+    inUse.release()
+  }
+}
+
+/** One realization: each step's fate is one promise, made when something first needs the step. */
+class Run {
+  readonly #store: Store
+  readonly #options: RealizeOptions
+  readonly #planned: ReadonlyMap<Derivation, PlannedStep>
+  readonly #ranks: ReadonlyMap<Derivation, number>
+  readonly #steps = new Map<Derivation, Promise<Outputs>>()
+  readonly #builds: Slots
+  readonly #fetches = slotsOf(FETCHES)
+  readonly #stop = new AbortController()
+  readonly #signal: AbortSignal
+  readonly #reported = new Set<unknown>()
+  #failure: unknown
+  #scratch: string | undefined
+  #sandbox: Promise<Sandbox> | undefined
+
+  constructor(store: Store, planned: Plan, options: RealizeOptions) {
+    this.#store = store
+    this.#options = options
+    this.#planned = new Map(planned.steps.map(step => [step.derivation, step]))
+    this.#ranks = ranksOf(planned)
+    this.#builds = slotsOf(options.jobs)
+    this.#signal = AbortSignal.any([options.signal, this.#stop.signal])
+  }
+
+  async finish(roots: readonly Derivation[]): Promise<Realized> {
+    await Promise.allSettled(roots.map(root => this.#outputsOf(root)))
+    // What another root's failure left running ends before the store is let go.
+    await Promise.allSettled(this.#steps.values())
+    if (this.#failure !== undefined) throw this.#failure
+    return new Map(
+      await Promise.all(roots.map(async root => [root, await this.#outputsOf(root)] as const)),
+    )
+  }
+
+  /** Builds again and throws NOT_REPRODUCIBLE, naming each file that differs, once all roots are compared. */
+  async check(roots: readonly Derivation[]): Promise<void> {
+    const found: string[] = []
+    for (const root of new Set(roots)) {
+      if (isBuiltin(root.builder[0] ?? '')) continue
+      const first = await this.#outputsOf(root)
+      const inputs = await this.#inputsOf(root)
+      const again = await this.#build(root, inputs, this.#resolve(root, inputs), 1)
+      for (const name of root.outputs) {
+        found.push(...differences(this.#store, first[name] as StorePath, again[name] as StorePath))
+      }
+    }
+    if (found.length === 0) return
+    throw new MixosError(
+      'NOT_REPRODUCIBLE',
+      `built again, these differ:\n${found.map(line => `  ${line}`).join('\n')}`,
+      {
+        hint: 'both results are in the store: compare them, and make the builder depend on its inputs alone',
+      },
+    )
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#scratch !== undefined) removeTree(this.#store.host, this.#scratch)
+  }
+
+  #outputsOf(drv: Derivation): Promise<Outputs> {
+    const known = this.#steps.get(drv)
+    if (known) return known
+    const step = this.#take(drv).catch(error => {
+      this.#fail(drv, error)
+      throw error
+    })
+    this.#steps.set(drv, step)
+    return step
+  }
+
+  /** The one place where a step changes its state: reused, or else fetched or built, then remembered. */
+  async #take(drv: Derivation): Promise<Outputs> {
+    const step = this.#stepOf(drv)
+    if (step.outputs) return step.outputs
+    const inputs = await this.#inputsOf(drv)
+    const resolved = this.#resolve(drv, inputs)
+    const early = this.#store.trace(resolved)
+    if (early) return this.#done(step, resolved, 'reused', early.outputs)
+
+    const waiting = () =>
+      this.#options.report({ type: 'waiting', step: step.hash, label: labelOf(drv) })
+    const { host, layout } = this.#store
+    const lock = await pathLock(host, layout.lock(resolved), {
+      signal: this.#signal,
+      onWait: waiting,
+    })
+    try {
+      const late = this.#store.trace(resolved)
+      if (late) return await this.#done(step, resolved, 'reused', late.outputs)
+      const outputs = await this.#make(step, inputs, resolved)
+      return await this.#done(
+        step,
+        resolved,
+        step.action === 'fetch' ? 'fetched' : 'built',
+        outputs,
+      )
+    } finally {
+      lock.release()
+    }
+  }
+
+  #make(
+    { derivation, action }: PlannedStep,
+    inputs: Inputs,
+    resolved: ResolvedHash,
+  ): Promise<Outputs> {
+    const rank = this.#ranks.get(derivation) ?? 0
+    if (action === 'fetch')
+      return this.#fetches.run(rank, () => this.#runBuiltin(derivation, inputs))
+    if (isBuiltin(derivation.builder[0] ?? '')) return this.#runBuiltin(derivation, inputs)
+    return this.#build(derivation, inputs, resolved, 0)
+  }
+
+  async #build(
+    drv: Derivation,
+    inputs: Inputs,
+    resolved: ResolvedHash,
+    attempt: number,
+  ): Promise<Outputs> {
+    const sandbox = await this.#openSandbox()
+    return this.#builds.run(this.#ranks.get(drv) ?? 0, () => {
+      this.#started(drv)
+      const { hash } = this.#stepOf(drv)
+      const label = labelOf(drv)
+      return build(this.#store, sandbox, {
+        derivation: drv,
+        hash,
+        resolved,
+        inputs,
+        attempt,
+        cores: this.#options.cores,
+        keepFailed: this.#options.keepFailed ?? false,
+        signal: this.#signal,
+        onLine: line => this.#options.report({ type: 'log', step: hash, label, line }),
+      })
+    })
+  }
+
+  async #runBuiltin(drv: Derivation, inputs: Inputs): Promise<Outputs> {
+    const { report, mirrors } = this.#options
+    const { host } = this.#store
+    const run = await builtin(drv.builder[0] ?? '')
+    this.#started(drv)
+    const scratch = this.#store.scratch()
+    try {
+      const target = `${scratch}/out`
+      const total = drv.fetch?.size ?? 0
+      await run({
+        store: this.#store,
+        derivation: drv,
+        inputs,
+        target,
+        mirrors,
+        signal: this.#signal,
+        onProgress: done => report({ type: 'progress', step: this.#stepOf(drv).hash, done, total }),
+        warn: (message, hint) => report({ type: 'warning', message, ...(hint && { hint }) }),
+      })
+      const label = labelOf(drv)
+      const candidates = new Map(Object.values(inputs).map(path => [digestOfPath(path), path]))
+      const path = await this.#store.add({ source: target, label, candidates, maker: label })
+      return { [drv.outputs[0] as string]: path }
+    } finally {
+      removeTree(host, scratch)
+    }
+  }
+
+  /** The sandbox, made of the tools when something first needs it. */
+  #openSandbox(): Promise<Sandbox> {
+    this.#sandbox ??= (async () => {
+      const { bubblewrap, busybox } = this.#options.tools
+      const [wrap, box] = await Promise.all([this.#outputsOf(bubblewrap), this.#outputsOf(busybox)])
+      const tools = {
+        bubblewrap: this.#store.hostPath(firstOf(bubblewrap, wrap)),
+        busybox: `${this.#store.hostPath(firstOf(busybox, box))}/usr/bin/busybox`,
+      }
+      const { openSandbox } = await import('./sandbox.ts')
+      const { fileSystemSync } = await import('./sync-file-system.ts')
+      this.#store.syncFileSystem = fileSystemSync(this.#store.host, tools.busybox)
+      this.#scratch = this.#store.scratch()
+      return openSandbox(this.#store.host, tools, this.#scratch)
+    })()
+    return this.#sandbox
+  }
+
+  async #inputsOf(drv: Derivation): Promise<Inputs> {
+    const slots = Object.entries(drv.inputs)
+    const outputs = await Promise.all(slots.map(([, input]) => this.#outputsOf(input.derivation)))
+    return Object.fromEntries(
+      slots.map(([slot, input], index) => [slot, outputs[index]?.[input.output] as StorePath]),
+    )
+  }
+
+  #resolve(drv: Derivation, inputs: Inputs): ResolvedHash {
+    const slots = new Map(
+      Object.entries(drv.inputs).map(([slot, input]) => [input, inputs[slot] as StorePath]),
+    )
+    return hashResolved(drv, input => headOf(this.#store, slots.get(input) as StorePath).hash)
+  }
+
+  #stepOf(drv: Derivation): PlannedStep {
+    const step = this.#planned.get(drv)
+    if (!step) throw new Error(`${labelOf(drv)} is not part of the plan`)
+    return step
+  }
+
+  #started(drv: Derivation): void {
+    const { hash, action } = this.#stepOf(drv)
+    this.#options.report({
+      type: 'started',
+      step: hash,
+      label: labelOf(drv),
+      action,
+      at: this.#store.host.now(),
+    })
+  }
+
+  async #done(
+    step: PlannedStep,
+    resolved: ResolvedHash,
+    how: Done,
+    outputs: Outputs,
+  ): Promise<Outputs> {
+    const label = labelOf(step.derivation)
+    await this.#store.remember({ label, derivation: step.hash, resolved, outputs })
+    this.#options.report({
+      type: 'done',
+      step: step.hash,
+      label,
+      how,
+      outputs,
+      at: this.#store.host.now(),
+    })
+    return outputs
+  }
+
+  /** Notes a failure where it arises; what depends on the step fails with the same error, silently. */
+  #fail(drv: Derivation, error: unknown): void {
+    if (this.#failure === error || this.#reported.has(error)) return
+    this.#reported.add(error)
+    const isEcho = error instanceof MixosError && error.code === 'CANCELLED'
+    if (isEcho && this.#failure !== undefined) return
+    this.#failure ??= asStoreError(error, this.#store.directory)
+    if (!this.#options.keepGoing) this.#stop.abort()
+    if (error instanceof MixosError && !isEcho) {
+      const { hash } = this.#stepOf(drv)
+      this.#options.report({
+        type: 'failed',
+        step: hash,
+        label: labelOf(drv),
+        error,
+        at: this.#store.host.now(),
+      })
+    }
+  }
+}
+
+type Inputs = Readonly<Record<string, StorePath>>
+
+function firstOf(drv: Derivation, outputs: Outputs | undefined): StorePath {
+  return outputs?.[drv.outputs[0] as string] as StorePath
+}
+
+/** How urgent each step is: minus the number of steps on the longest way from it to a root. */
+function ranksOf({ steps }: Plan): Map<Derivation, number> {
+  const ranks = new Map<Derivation, number>()
+  for (const { derivation } of [...steps].reverse()) {
+    const own = ranks.get(derivation) ?? 0
+    ranks.set(derivation, own)
+    for (const input of Object.values(derivation.inputs)) {
+      ranks.set(input.derivation, Math.min(ranks.get(input.derivation) ?? 0, own - 1))
+    }
+  }
+  return ranks
+}

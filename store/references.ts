@@ -1,0 +1,52 @@
+import { DIGEST_LENGTH, type Digest } from '../graph/store-path.ts'
+
+/** Finds digests in bytes. Only those it was made for are found, whatever stands around them. */
+export interface ReferenceScanner {
+  /** Calls `found` for every digest in `bytes`, in order, with its offset. */
+  scan(bytes: Uint8Array, found: (digest: Digest, offset: number) => void): void
+}
+
+const IS_DIGEST_CHARACTER = new Uint8Array(256)
+for (const character of '0123456789abcdfghijklmnpqrsvwxyz') {
+  IS_DIGEST_CHARACTER[character.charCodeAt(0)] = 1
+}
+
+/**
+ * A window of 32 bytes moves over the input and is tested from its end: a byte outside the alphabet lets
+ * it jump past that byte, so most input is never looked at (the idea of Boyer and Moore).
+ */
+export function referenceScanner(digests: Iterable<Digest>): ReferenceScanner {
+  const known = new Set<string>(digests)
+  // The first two characters of each: in long runs of the alphabet, most windows are dismissed by them.
+  const starts = new Uint8Array(65536)
+  for (const digest of known) starts[digest.charCodeAt(0) * 256 + digest.charCodeAt(1)] = 1
+
+  const scan: ReferenceScanner['scan'] = (bytes, found) => {
+    if (known.size === 0) return
+    const last = bytes.length - DIGEST_LENGTH
+    // Bytes before this offset within the current window are known to be of the alphabet.
+    let start = 0
+    let checkedTo = 0
+    while (start <= last) {
+      let position = start + DIGEST_LENGTH - 1
+      const stop = Math.max(start, checkedTo)
+      while (position >= stop && IS_DIGEST_CHARACTER[bytes[position] as number] === 1) position--
+      if (position >= stop) {
+        start = position + 1
+        checkedTo = start
+        continue
+      }
+      checkedTo = start + DIGEST_LENGTH
+      if (starts[(bytes[start] as number) * 256 + (bytes[start + 1] as number)] === 1) {
+        const text = String.fromCharCode(...bytes.subarray(start, start + DIGEST_LENGTH))
+        if (known.has(text)) {
+          found(text as Digest, start)
+          start += DIGEST_LENGTH
+          continue
+        }
+      }
+      start++
+    }
+  }
+  return { scan }
+}

@@ -1,0 +1,17 @@
+import { join } from 'node:path'
+import type { Host } from './host.ts'
+
+/**
+ * Deletes a tree, or nothing where there is nothing. Symlinks are removed, never followed. The tree must
+ * lie in a directory that no build can write to, so nobody can swap a directory for a symlink meanwhile.
+ */
+export function removeTree(host: Host, path: string): void {
+  const { files } = host
+  const stats = files.lstat(path)
+  if (!stats) return
+  if (!stats.isDirectory()) return files.unlink(path)
+  // Objects are read-only, also their directories.
+  files.changeMode(path, 0o700)
+  for (const name of files.list(path)) removeTree(host, join(path, name))
+  files.removeDirectory(path)
+}

@@ -1,0 +1,243 @@
+import { MixosError } from '../graph/error.ts'
+import type { StorePath } from '../graph/store-path.ts'
+import {
+  type DerivationHash,
+  type Digest,
+  digestOfPath,
+  parseStorePath,
+  type ResolvedHash,
+} from '../graph/store-path.ts'
+import type { Host } from './host.ts'
+import { type Ingested, type IngestOptions, ingest } from './ingest.ts'
+import { type Layout, layoutOf } from './layout.ts'
+import { pathLock } from './path-lock.ts'
+import {
+  formatRecord,
+  type ObjectRecord,
+  parseHead,
+  parseRecord,
+  type RecordHead,
+  recordOf,
+} from './records.ts'
+import { removeTree } from './remove.ts'
+import { formatTrace, parseTrace, type Trace } from './traces.ts'
+import { eachOf, syncDirectory, writeDurably } from './write.ts'
+
+/**
+ * A store on disk. Any number of tasks and processes may read and add at once; collecting garbage excludes
+ * them all (see collect.ts).
+ */
+export interface Store {
+  readonly directory: string
+  readonly layout: Layout
+  readonly host: Host
+  /** Where the object is on this machine, whether or not it is valid. */
+  hostPath(path: StorePath): string
+  /** Undefined for what is not an object of this store. Throws RECORD_INVALID where it cannot be told. */
+  record(path: StorePath): ObjectRecord | undefined
+  /** The same without reading the record: whether there is one. */
+  has(path: StorePath): boolean
+  /** The first line of a record, which is quick to read however large the object. */
+  head(path: StorePath): RecordHead | undefined
+  /** All objects, sorted by digest. */
+  paths(): StorePath[]
+  /** The trace, if all objects that it names are here. */
+  trace(hash: DerivationHash | ResolvedHash): Trace | undefined
+  /** Adds a tree that lies outside the store. Durable when it resolves; adding it again changes nothing. */
+  add(options: Omit<IngestOptions, 'target'>): Promise<StorePath>
+  /** Records under both hashes what a derivation produced. Durable when it resolves. */
+  remember(trace: Trace): Promise<void>
+  /** A fresh private directory on the store's own file system. The caller removes it. */
+  scratch(): string
+  /** How to flush a whole file system at once, from when the tool for it is there. */
+  syncFileSystem: ((path: string) => Promise<void>) | undefined
+}
+
+const VERSION = '1\n'
+// Above this many files, flushing the file system is quicker than syncing each.
+const SYNC_EACH_UP_TO = 48
+
+/**
+ * Opens the store, and creates it where the directory is missing or empty. Throws STORE_FOREIGN for a
+ * directory with anything else in it or of another version, STORE_READ_ONLY where it cannot be written.
+ */
+export function openStore({ directory, host }: { directory: string; host: Host }): Store {
+  const layout = layoutOf(directory)
+  prepare(host, layout)
+  const present = new Set<StorePath>()
+  const heads = new Map<StorePath, RecordHead>()
+
+  const store: Store = {
+    directory,
+    layout,
+    host,
+    syncFileSystem: undefined,
+    hostPath: path => layout.object(path),
+    has: path => {
+      if (present.has(path)) return true
+      // The record is named by the digest alone, so the label is the directory's to confirm.
+      const found =
+        host.files.lstat(layout.record(digestOfPath(path))) !== undefined &&
+        host.files.lstat(layout.object(path)) !== undefined
+      if (found) present.add(path)
+      return found
+    },
+    record: path => {
+      const at = layout.record(digestOfPath(path))
+      const text = host.files.read(at)
+      if (!text) return undefined
+      const record = parseRecord(text.toString(), digestOfPath(path), at)
+      return record.path === path ? record : undefined
+    },
+    head: path => {
+      const known = heads.get(path)
+      if (known) return known
+      const at = layout.record(digestOfPath(path))
+      const text = host.files.read(at)
+      if (!text) return undefined
+      const head = parseHead(text, at)
+      heads.set(path, head)
+      return head
+    },
+    paths: () => listObjects(host, layout),
+    trace: hash => {
+      const at = layout.trace(hash)
+      const text = host.files.read(at)
+      if (!text) return undefined
+      const trace = parseTrace(text.toString(), at)
+      return Object.values(trace.outputs).every(path => store.has(path)) ? trace : undefined
+    },
+    add: async options => {
+      const scratch = store.scratch()
+      try {
+        const object = ingest(host, { ...options, target: `${scratch}/object` })
+        await syncTree(store, object)
+        await publish(store, object, `${scratch}/object`)
+        present.add(object.path)
+        return object.path
+      } finally {
+        removeTree(host, scratch)
+      }
+    },
+    remember: async trace => {
+      const data = formatTrace(trace)
+      const write = (hash: DerivationHash | ResolvedHash) =>
+        writeDurably(host, { path: layout.trace(hash), data, scratch: layout.scratch })
+      await Promise.all([write(trace.derivation), write(trace.resolved)])
+    },
+    scratch: () => {
+      const path = `${layout.scratch}/${host.randomHex(20)}`
+      host.files.makeDirectory(path, 0o700)
+      return path
+    },
+  }
+  return store
+}
+
+/** Waits until every byte and name of the tree is on disk. */
+async function syncTree(
+  { host, syncFileSystem }: Store,
+  { files, directories }: Ingested,
+): Promise<void> {
+  const paths = [...files, ...directories]
+  if (syncFileSystem && paths.length > SYNC_EACH_UP_TO) return syncFileSystem(paths[0] as string)
+  await eachOf(paths, 16, path => host.files.sync(path))
+}
+
+/**
+ * Gives a synced tree its name and then its record. A crash in between leaves a tree without a record,
+ * which is no object: the next publisher replaces it.
+ */
+async function publish({ host, layout }: Store, object: Ingested, from: string): Promise<void> {
+  const at = layout.object(object.path)
+  const record = layout.record(digestOfPath(object.path))
+  const lock = await pathLock(host, layout.lock(digestOfPath(object.path)))
+  try {
+    if (host.files.lstat(record)) return
+    removeTree(host, at)
+    // Moving a directory changes its "..", which needs write permission on it.
+    const isDirectory = object.manifest.entries[0]?.type === 'directory'
+    if (isDirectory) host.files.changeMode(from, 0o755)
+    host.files.rename(from, at)
+    if (isDirectory) host.files.sealPath(at, 'directory')
+    await syncDirectory(host, layout.objects)
+    const data = formatRecord(recordOf(object.manifest, object.hash))
+    await writeDurably(host, { path: record, data, scratch: layout.scratch })
+  } finally {
+    lock.release()
+  }
+}
+
+function listObjects(host: Host, layout: Layout): StorePath[] {
+  const recorded = new Set(
+    host.files.list(layout.records).map(name => name.slice(0, -'.json'.length) as Digest),
+  )
+  return host.files
+    .list(layout.objects)
+    .map(parseStorePath)
+    .filter(path => path !== undefined)
+    .filter(path => recorded.has(digestOfPath(path)))
+}
+
+function prepare(host: Host, layout: Layout): void {
+  const { files } = host
+  const version = files.read(layout.version)?.toString()
+  if (version === VERSION) return
+  const { directory } = layout
+  if (version !== undefined) {
+    throw new MixosError(
+      'STORE_FOREIGN',
+      `${directory} is a store of version ${version.trim()}, this mixos reads version ${VERSION.trim()}`,
+      {
+        hint: 'set MIXOS_HOME to another directory',
+      },
+    )
+  }
+  try {
+    files.makeDirectory(directory)
+    const foreign = files.list(directory).find(name => !LAYOUT.has(name))
+    if (foreign !== undefined) {
+      throw new MixosError('STORE_FOREIGN', `${directory} is not a store: it holds ${foreign}`, {
+        hint: 'set MIXOS_HOME to an empty directory, or to one that does not exist yet',
+      })
+    }
+    for (const path of [
+      layout.objects,
+      layout.records,
+      layout.traces,
+      layout.roots,
+      layout.profiles,
+      layout.logs,
+      layout.scratch,
+      layout.locks,
+    ]) {
+      files.makeDirectory(path)
+    }
+    // Written last: its presence says that all the others are there.
+    const temp = `${layout.scratch}/${host.randomHex(20)}`
+    files.writeNew(temp, VERSION)
+    files.rename(temp, layout.version)
+  } catch (error) {
+    throw asStoreError(error, directory)
+  }
+}
+
+const LAYOUT = new Set(['version', 'store', 'db', 'roots', 'profiles', 'log', 'tmp', 'locks'])
+
+/** An error of the file system as one that names the store and what to do; any other error as it is. */
+export function asStoreError(error: unknown, directory: string): unknown {
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new MixosError('DISK_FULL', `the disk that holds ${directory} is full`, {
+      hint: 'free space with: mixos gc, or set MIXOS_HOME to a directory on a larger disk',
+      cause: error,
+    })
+  }
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+    return new MixosError('STORE_READ_ONLY', `cannot write to ${directory}`, {
+      hint: 'make it writable for this user, or set MIXOS_HOME to another directory',
+      cause: error,
+    })
+  }
+  return error
+}
