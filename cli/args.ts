@@ -1,9 +1,9 @@
-import { flag, type Type, option, positional, restPositionals } from 'cmd-ts'
+import { flag, option, positional, restPositionals, type Type } from 'cmd-ts'
 import { MixosError } from '../graph/error.ts'
 
 type Parser<T> = ReturnType<typeof option<Type<string, T>>>
 
-const PackageName: Type<string, string> = { displayName: 'name', from: async text => text }
+export const PackageName: Type<string, string> = { displayName: 'name', from: async text => text }
 const Path: Type<string, string> = {
   displayName: 'path',
   async from(text) {

@@ -35,7 +35,9 @@ export async function parseCommandLine(
 
   const named = isCommand ? [first] : Object.keys(commands)
   const loaded = named.map(async name => [name, await commands[name]?.(context)] as const)
-  const program = programOf(Object.fromEntries(await Promise.all(loaded)) as Record<string, Command>)
+  const program = programOf(
+    Object.fromEntries(await Promise.all(loaded)) as Record<string, Command>,
+  )
 
   const options = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv
   if (argv.length === 0 || options.some(option => HELP.has(option))) {
@@ -44,7 +46,8 @@ export async function parseCommandLine(
   }
   const parsed = await parse(program, argv)
   if (parsed._tag === 'error') throw wrongArguments(first, parsed.error.errors)
-  return { run: async () => program.handler(parsed.value) }
+  // Its type promises a wrapper around what the command's handler returns; it returns just that.
+  return { run: async () => (await program.handler(parsed.value)) as unknown as Answer }
 }
 
 const HELP = new Set(['--help', '-h', '--version', '-v'])

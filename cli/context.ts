@@ -14,6 +14,8 @@ export interface Context {
   readonly environment: Environment
   readonly signal: AbortSignal
   readonly report: Report
+  /** Says a last line to people and ends the display of progress, before another program gets the terminal. */
+  readonly takeTerminal: (note: string) => void
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -36,6 +38,14 @@ export async function openHome(context: Context): Promise<Store> {
     import('../store/hosts/node.ts'),
   ])
   return openStore({ directory: context.home, host: nodeHost })
+}
+
+/** The store, or undefined where there is none yet: then nothing is made. */
+export async function openExistingHome(context: Context): Promise<Store | undefined> {
+  const { nodeHost } = await import('../store/hosts/node.ts')
+  const { files } = nodeHost
+  const isThere = files.lstat(context.home) && files.list(context.home).length > 0
+  return isThere ? openHome(context) : undefined
 }
 
 /** A path on the command line. */

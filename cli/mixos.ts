@@ -19,6 +19,10 @@ export async function main(): Promise<never> {
     environment: env,
     signal: interruption.signal,
     report: reporter.event,
+    takeTerminal: note => {
+      reporter.close()
+      reporter.note(note)
+    },
   }
   exit(await run(argv.slice(2), context, reporter))
 }

@@ -34,7 +34,9 @@ export function openProgress(terminal: Terminal, now: () => number): Progress {
     const lines = steps.map(step => `  ${describeStep(step, now())}`)
     if (rest > 0) lines.push(`  and ${rest} more`)
     const sum = downloaded > 0 ? `, ${bytes(downloaded)} downloaded` : ''
-    lines.unshift(`${finished} of ${plural(total, 'step')} done in ${duration(now() - begin)}${sum}`)
+    lines.unshift(
+      `${finished} of ${plural(total, 'step')} done in ${duration(now() - begin)}${sum}`,
+    )
     terminal.redraw(lines)
   }
   const wake = (): void => {
@@ -46,12 +48,19 @@ export function openProgress(terminal: Terminal, now: () => number): Progress {
     event: event => {
       switch (event.type) {
         case 'planned':
-          total = event.plan.steps.filter(step => step.action !== 'reuse').length
+          total = new Set(
+            event.plan.steps.filter(step => step.action !== 'reuse').map(step => step.hash),
+          ).size
           return
         case 'started':
           wake()
-          running.set(event.step, { label: event.label, action: VERB[event.action], since: event.at })
-          if (!terminal.isLive && event.action === 'build') terminal.print(`building ${event.label}`)
+          running.set(event.step, {
+            label: event.label,
+            action: VERB[event.action],
+            since: event.at,
+          })
+          if (!terminal.isLive && event.action === 'build')
+            terminal.print(`building ${event.label}`)
           return
         case 'progress': {
           const step = running.get(event.step)

@@ -36,7 +36,8 @@ function definitionOf(value: unknown, name: string, file: string): Definition {
   if (name === 'default') {
     throw invalid(`${file} has a default export, which names no package`, 'export const NAME = ...')
   }
-  if (!isName(name)) throw invalid(`${file} exports ${JSON.stringify(name)}, which cannot be a package's name`)
+  if (!isName(name))
+    throw invalid(`${file} exports ${JSON.stringify(name)}, which cannot be a package's name`)
   if (isDerivation(value)) return () => value
   if (typeof value === 'function') {
     return packages => callRecipe(value as Definition, packages, { name, file })
@@ -56,8 +57,10 @@ function callRecipe(
   try {
     made = recipe(packages)
   } catch (error) {
-    if (error instanceof MixosError) throw error
-    throw invalid(`${file}: the package ${name} throws`, undefined, located(error, file))
+    throw (
+      about(`${file}: the package ${name}`, error) ??
+      invalid(`${file}: the package ${name} throws`, undefined, located(error, file))
+    )
   }
   if (isDerivation(made)) return made
   throw invalid(
@@ -66,7 +69,10 @@ function callRecipe(
   )
 }
 
-async function importWith(path: string, { shownAs, api }: RecipeFileOptions): Promise<Record<string, unknown>> {
+async function importWith(
+  path: string,
+  { shownAs, api }: RecipeFileOptions,
+): Promise<Record<string, unknown>> {
   const url = pathToFileURL(path).href
   const apiUrl = pathToFileURL(api).href
   const hooks = registerHooks({
@@ -74,16 +80,30 @@ async function importWith(path: string, { shownAs, api }: RecipeFileOptions): Pr
       specifier === 'mixos' ? { url: apiUrl, shortCircuit: true } : next(specifier, context),
     // Without a package.json beside it a file is of no known kind: here it is a module.
     load: (loaded, context, next) =>
-      next(loaded, context.format == null && loaded.endsWith('.ts') ? { ...context, format: 'module-typescript' } : context),
+      next(
+        loaded,
+        context.format == null && loaded.endsWith('.ts')
+          ? { ...context, format: 'module-typescript' }
+          : context,
+      ),
   })
   try {
     return await import(url)
   } catch (error) {
-    if (error instanceof MixosError) throw error
-    throw invalid(`${shownAs} cannot be loaded`, undefined, located(error, shownAs))
+    throw (
+      about(shownAs, error) ??
+      invalid(`${shownAs} cannot be loaded`, undefined, located(error, shownAs))
+    )
   } finally {
     hooks.deregister()
   }
+}
+
+/** What a user can act on already, with where it arose; undefined for any other error. */
+function about(where: string, error: unknown): MixosError | undefined {
+  if (!(error instanceof MixosError)) return undefined
+  const { code, message, hint, cause } = error
+  return new MixosError(code, `${where}: ${message}`, { hint, cause })
 }
 
 /** The error with the line of the file on which it arose, as far as its stack tells. */

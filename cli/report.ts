@@ -74,7 +74,10 @@ function painter(hasColor: boolean): Paint {
   return (color, text) => (hasColor ? `\x1b[${codes[color]}m${text}\x1b[39m` : text)
 }
 
-function describeWarning({ message, hint }: { message: string; hint?: string }, paint: Paint): string {
+function describeWarning(
+  { message, hint }: { message: string; hint?: string },
+  paint: Paint,
+): string {
   const lines = `${paint('yellow', 'warning:')} ${printable(message)}`
   return hint ? `${lines}\n${describeHint(hint, paint)}` : lines
 }

@@ -28,7 +28,7 @@ export function openTerminal(stream: Stream, environment: Environment): Terminal
   const erase = (): string => (shown > 0 ? `\x1b[${shown}A\r\x1b[J` : '')
   const replace = (text: string, lines: readonly string[]): void => {
     const width = stream.columns ?? 80
-    const area = lines.map(line => `${fit(line, width - 1)}\n`).join('')
+    const area = lines.map(line => `${clipped(line, width - 1)}\n`).join('')
     const update = erase() + text + area
     if (update !== '') stream.write(update)
     shown = lines.length
@@ -58,7 +58,7 @@ export function printable(text: string): string {
 }
 
 // A wide character fills two columns; counting each beyond Latin as wide errs on the safe side.
-function fit(line: string, width: number): string {
+function clipped(line: string, width: number): string {
   let used = 0
   let kept = ''
   for (const character of line) {

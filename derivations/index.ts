@@ -1,5 +1,5 @@
-import type { Derivation } from '../graph/derivation.ts'
 import type { Lock } from '../graph/lock.ts'
+import type { Definitions, PackageSet } from '../graph/package-set.ts'
 import { grub } from './boot/grub.ts'
 import { initramfs } from './images/initramfs.ts'
 import { iso } from './images/iso.ts'
@@ -18,91 +18,98 @@ import { gccLibraries } from './toolchain/gcc-libraries.ts'
 import { linuxHeaders } from './toolchain/linux-headers.ts'
 import { toolchain } from './toolchain/toolchain.ts'
 
-type Packages = Record<string, Derivation>
-
-/** Every derivation that `mixos realize` knows by name: pure wiring, from the pins to the image. */
-export function recipes({ lock, system }: { lock: Lock; system: System }): Packages {
-  const seeds = seedsOf(lock)
-  const tools = toolchainOf(lock, seeds.build)
-  const packages = packagesOf(lock, system, { seeds: seeds.build, ...tools })
-  const images = imagesOf(lock, system, { seeds, packages })
-  const named = Object.entries(seeds).map(([name, seed]) => [`seeds-${name}`, seed] as const)
-  return { ...Object.fromEntries(named), ...tools, ...packages, ...images }
-}
-
-type Seeds = ReturnType<typeof seedsOf>
-
-function seedsOf(lock: Lock) {
-  const first = bootstrap(lock)
+/** Every package that `mixos realize` knows by name: pure wiring, from the pins to the image. */
+export function definitions({ lock, system }: { lock: Lock; system: System }): Definitions {
   return {
-    ...first,
-    build: seedRoot(lock, 'build', first),
-    image: seedRoot(lock, 'image', first),
-    qemu: seedRoot(lock, 'qemu', first),
+    ...seedsOf(lock),
+    ...toolchainOf(lock),
+    ...packagesOf(lock, system),
+    ...imagesOf(lock, system),
   }
 }
 
-function toolchainOf(lock: Lock, seeds: Derivation) {
-  const headers = linuxHeaders(lock, { seeds })
-  const bootstrapMusl = musl(lock, { seeds })
-  const compiler = gcc(lock, { seeds, headers, musl: bootstrapMusl })
-  const libc = musl(lock, { seeds, gcc: compiler })
-  const libraries = gccLibraries({ seeds, gcc: compiler })
+function seedsOf(lock: Lock): Definitions {
+  const root = (seed: string) => (packages: PackageSet) =>
+    seedRoot(lock, seed, { busybox: packages.get('seeds-busybox') })
   return {
-    'linux-headers': headers,
-    'musl-bootstrap': bootstrapMusl,
-    gcc: compiler,
-    'gcc-libraries': libraries,
-    musl: libc,
-    toolchain: toolchain({ seeds, gcc: compiler, libraries, headers, musl: libc }),
+    'seeds-busybox': () => bootstrap(lock).busybox,
+    'seeds-bubblewrap': () => bootstrap(lock).bubblewrap,
+    'seeds-build': root('build'),
+    'seeds-image': root('image'),
+    'seeds-qemu': root('qemu'),
   }
 }
 
-function packagesOf(
-  lock: Lock,
-  system: System,
-  { seeds, toolchain }: { seeds: Derivation; toolchain: Derivation },
-) {
+function toolchainOf(lock: Lock): Definitions {
   return {
-    'base-files': baseFiles(system),
-    busybox: busybox(lock, { seeds, toolchain, config: system.busybox }),
-    init: init(system),
+    'linux-headers': ({ get }) => linuxHeaders(lock, { seeds: get('seeds-build') }),
+    'musl-bootstrap': ({ get }) => musl(lock, { seeds: get('seeds-build') }),
+    gcc: ({ get }) =>
+      gcc(lock, {
+        seeds: get('seeds-build'),
+        headers: get('linux-headers'),
+        musl: get('musl-bootstrap'),
+      }),
+    'gcc-libraries': ({ get }) => gccLibraries({ seeds: get('seeds-build'), gcc: get('gcc') }),
+    musl: ({ get }) => musl(lock, { seeds: get('seeds-build'), gcc: get('gcc') }),
+    toolchain: ({ get }) =>
+      toolchain({
+        seeds: get('seeds-build'),
+        gcc: get('gcc'),
+        libraries: get('gcc-libraries'),
+        headers: get('linux-headers'),
+        musl: get('musl'),
+      }),
   }
 }
 
-function imagesOf(
-  lock: Lock,
-  system: System,
-  { seeds, packages }: { seeds: Seeds; packages: ReturnType<typeof packagesOf> },
-) {
+function packagesOf(lock: Lock, system: System): Definitions {
+  return {
+    'base-files': () => baseFiles(system),
+    busybox: ({ get }) =>
+      busybox(lock, {
+        seeds: get('seeds-build'),
+        toolchain: get('toolchain'),
+        config: system.busybox,
+      }),
+    init: () => init(system),
+  }
+}
+
+function imagesOf(lock: Lock, system: System): Definitions {
   const { version } = system
-  const kernel = linux(lock, { seeds: seeds.build, config: system.kernel, pin: system.linux })
-  const loader = grub(lock, { seeds: seeds.build })
-  const early = initramfs({
-    version,
-    seeds: seeds.image,
-    busybox: packages.busybox,
-    init: text(system.init, 'find-medium.sh'),
-  })
-  const installed = profile({
-    name: 'system',
-    version,
-    seeds: seeds.image,
-    packages: {
-      busybox: packages.busybox,
-      baseFiles: packages['base-files'],
-      init: packages.init,
-    },
-  })
-  const root = rootfs({ version, seeds: seeds.image, system: installed })
-  const image = iso({
-    version,
-    seeds: seeds.image,
-    grub: loader,
-    kernel,
-    initramfs: early,
-    rootfs: root,
-    commandLine: system.commandLine,
-  })
-  return { kernel, grub: loader, initramfs: early, system: installed, rootfs: root, iso: image }
+  return {
+    kernel: ({ get }) =>
+      linux(lock, { seeds: get('seeds-build'), config: system.kernel, pin: system.linux }),
+    grub: ({ get }) => grub(lock, { seeds: get('seeds-build') }),
+    initramfs: ({ get }) =>
+      initramfs({
+        version,
+        seeds: get('seeds-image'),
+        busybox: get('busybox'),
+        init: text(system.init, 'find-medium.sh'),
+      }),
+    system: ({ get }) =>
+      profile({
+        name: 'system',
+        version,
+        seeds: get('seeds-image'),
+        packages: {
+          busybox: get('busybox'),
+          baseFiles: get('base-files'),
+          init: get('init'),
+        },
+      }),
+    rootfs: ({ get }) => rootfs({ version, seeds: get('seeds-image'), system: get('system') }),
+    iso: ({ get }) =>
+      iso({
+        version,
+        seeds: get('seeds-image'),
+        grub: get('grub'),
+        kernel: get('kernel'),
+        initramfs: get('initramfs'),
+        rootfs: get('rootfs'),
+        commandLine: system.commandLine,
+      }),
+  }
 }

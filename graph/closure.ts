@@ -54,8 +54,8 @@ export function shortestPath<N>(from: N, to: N, needs: Needs<N>): N[] | undefine
     if (node === to) {
       const way: N[] = []
       for (let step: N | undefined = node; step !== undefined; step = cameFrom.get(step))
-        way.unshift(step)
-      return way
+        way.push(step)
+      return way.reverse()
     }
     for (const needed of needs(node)) if (!cameFrom.has(needed)) cameFrom.set(needed, node)
   }

@@ -1,5 +1,8 @@
 import { MixosError } from './error.ts'
-import { isName } from './store-path.ts'
+import { intern, isDerivation } from './hash.ts'
+import { isLabel, isName } from './store-path.ts'
+
+export { isDerivation }
 
 /** One output of a derivation, to be used as another's input. */
 export interface Output {
@@ -45,66 +48,127 @@ export interface DerivationSpec {
   readonly fetch?: Fetch
 }
 
-const VARIABLE = /^[a-zA-Z_][a-zA-Z0-9_]*$/
+// A variable of the name __proto__ could not be told from an object's prototype.
+const VARIABLE = /^(?!__proto__$)[a-zA-Z_][a-zA-Z0-9_]*$/
 const SLOT = /^[a-z][a-zA-Z0-9_]*$/
+const SHA256 = /^sha256:[0-9a-f]{64}$/
 
-// Membership says "made by derivation()", so foreign data is never taken for a validated value.
-const made = new WeakSet<object>()
+const NAME_HINT = 'use letters, digits and + . _ -, starting with a letter or a digit'
+const SLOT_HINT = 'use a lower-case letter, then letters, digits and _'
 
-export function isDerivation(value: unknown): value is Derivation {
-  return typeof value === 'object' && value !== null && made.has(value)
-}
+type Refuse = (what: string, hint?: string) => never
 
-/** Validates a step and freezes it. Throws DERIVATION_INVALID naming the step, the field and the value. */
+/**
+ * Validates a step and freezes it. Recipes run without type checks, so types are checked as well.
+ * Throws DERIVATION_INVALID naming the step, the field and the value.
+ */
 export function derivation(spec: DerivationSpec): Derivation {
-  const label = `derivation ${JSON.stringify(spec.name)}`
-  const refuse = (what: string, hint?: string): never => {
-    throw new MixosError('DERIVATION_INVALID', `${label}: ${what}`, { hint })
+  const refuse: Refuse = (what, hint) => {
+    throw new MixosError('DERIVATION_INVALID', `derivation ${JSON.stringify(spec.name)}: ${what}`, {
+      hint,
+    })
   }
-  const rule = 'use letters, digits and + . _ -, starting with a letter or a digit'
-  if (!isName(spec.name)) refuse(`invalid name ${JSON.stringify(spec.name)}`, rule)
-  if (!isName(spec.version)) refuse(`invalid version ${JSON.stringify(spec.version)}`, rule)
-  if (spec.builder.length === 0 || spec.builder[0] === '') refuse('the builder is empty')
-
-  const env = sorted({ ...spec.env })
-  const inputs: Record<string, Output> = {}
-  for (const [slot, input] of Object.entries(spec.inputs ?? {}).sort(byKey)) {
-    inputs[slot] = outputOf(input, problem => refuse(`input ${slot}: ${problem}`))
-  }
-  const outputs = [...(spec.outputs ?? ['out'])]
-  if (outputs.length === 0) refuse('it has no outputs')
-
-  const slots = [...Object.keys(inputs), ...outputs]
-  for (const slot of slots) {
-    if (!SLOT.test(slot))
-      refuse(
-        `invalid input or output name ${JSON.stringify(slot)}`,
-        'use a lower-case letter, then letters, digits and _',
-      )
-  }
-  for (const name of Object.keys(env)) {
-    if (!VARIABLE.test(name)) refuse(`invalid environment variable ${JSON.stringify(name)}`)
-  }
-  const names = [...slots, ...Object.keys(env)]
-  const twice = names.find((name, index) => names.indexOf(name) !== index)
-  if (twice !== undefined) refuse(`${twice} is used twice among its inputs, outputs and env`)
-  const nul = [...spec.builder, ...Object.values(env)].find(text => text.includes('\0'))
-  if (nul !== undefined) refuse(`a NUL byte in ${JSON.stringify(nul.slice(0, 40))}`)
+  const { name, version } = spec
+  if (!isName(name)) refuse(`invalid name ${JSON.stringify(name)}`, NAME_HINT)
+  if (!isName(version)) refuse(`invalid version ${JSON.stringify(version)}`, NAME_HINT)
+  const outputs = outputsOf(spec.outputs ?? ['out'], refuse)
+  const inputs = inputsOf(spec.inputs ?? {}, refuse)
+  const env = envOf(spec.env ?? {}, refuse)
+  const builder = textsOf('builder', spec.builder, refuse)
+  const fetch = spec.fetch && fetchOf(spec.fetch, refuse)
 
   const drv: Derivation = {
-    name: spec.name,
-    version: spec.version,
+    name,
+    version,
     system: 'x86_64-linux',
-    builder: Object.freeze([...spec.builder]),
-    env: Object.freeze(env),
-    inputs: Object.freeze(inputs),
-    outputs: Object.freeze(outputs),
-    ...(spec.fetch && {
-      fetch: Object.freeze({ ...spec.fetch, urls: Object.freeze([...spec.fetch.urls]) }),
-    }),
+    builder,
+    env,
+    inputs,
+    outputs,
+    ...(fetch && { fetch }),
   }
-  made.add(drv)
-  return Object.freeze(drv)
+  refuseClashes(drv, refuse)
+  refuseProgram(drv, refuse)
+  for (const name of outputs) {
+    const label = labelOf(drv, name)
+    if (!isLabel(label)) refuse(`${label} is too long for a store path`, 'shorten name or version')
+  }
+  return intern(Object.freeze(drv))
+}
+
+function outputsOf(given: readonly string[], refuse: Refuse): readonly string[] {
+  const outputs = textsOf('outputs', given, refuse)
+  for (const name of outputs) {
+    if (!SLOT.test(name)) refuse(`invalid output name ${JSON.stringify(name)}`, SLOT_HINT)
+  }
+  return outputs
+}
+
+function inputsOf(
+  given: Record<string, Derivation | Output>,
+  refuse: Refuse,
+): Derivation['inputs'] {
+  const inputs: Record<string, Output> = {}
+  for (const slot of Object.keys(given).sort()) {
+    if (!SLOT.test(slot)) refuse(`invalid input name ${JSON.stringify(slot)}`, SLOT_HINT)
+    const input = outputOf(given[slot])
+    inputs[slot] = input ?? refuse(`input ${slot}: expected a derivation or one of its outputs`)
+  }
+  return Object.freeze(inputs)
+}
+
+function envOf(given: Record<string, string>, refuse: Refuse): Derivation['env'] {
+  const env: Record<string, string> = {}
+  for (const name of Object.keys(given).sort()) {
+    if (!VARIABLE.test(name)) refuse(`invalid environment variable ${JSON.stringify(name)}`)
+    env[name] = textOf(`env.${name}`, given[name], refuse)
+  }
+  return Object.freeze(env)
+}
+
+function fetchOf({ urls, hash, size }: Fetch, refuse: Refuse): Fetch {
+  if (!SHA256.test(hash)) {
+    refuse(`invalid fetch.hash ${JSON.stringify(hash)}`, 'use sha256: and 64 hexadecimal digits')
+  }
+  if (!Number.isSafeInteger(size) || size < 0) refuse(`invalid fetch.size ${JSON.stringify(size)}`)
+  return Object.freeze({ urls: textsOf('fetch.urls', urls, refuse), hash, size })
+}
+
+function textsOf(field: string, given: unknown, refuse: Refuse): readonly string[] {
+  if (!Array.isArray(given) || given.length === 0) return refuse(`${field} is not a list, or empty`)
+  return Object.freeze(given.map(text => textOf(field, text, refuse)))
+}
+
+/** A text that a process can be given, and whose UTF-8 form is its own: lone surrogates share one. */
+function textOf(field: string, text: unknown, refuse: Refuse): string {
+  if (typeof text !== 'string') return refuse(`${field} holds ${JSON.stringify(text)}, not a text`)
+  if (text.includes('\0') || !text.isWellFormed()) {
+    refuse(`${field} holds a NUL byte or half a character: ${JSON.stringify(text.slice(0, 40))}`)
+  }
+  return text
+}
+
+/** Inputs, outputs and env all are environment variables of the build. */
+function refuseClashes({ inputs, outputs, env }: Derivation, refuse: Refuse): void {
+  const twice =
+    outputs.find((name, index) => Object.hasOwn(inputs, name) || outputs.indexOf(name) !== index) ??
+    Object.keys(env).find(name => Object.hasOwn(inputs, name) || outputs.includes(name))
+  if (twice !== undefined) refuse(`${twice} is used twice among its inputs, outputs and env`)
+}
+
+function refuseProgram({ builder, inputs, fetch }: Derivation, refuse: Refuse): void {
+  const program = builder[0] as string
+  const [slot = '', ...path] = program.split('/')
+  if (
+    !/^builtin:[a-z-]+$/.test(program) &&
+    slot !== '' &&
+    !(Object.hasOwn(inputs, slot) && path.length > 0)
+  ) {
+    refuse(`cannot run ${JSON.stringify(program)}`, 'use /PATH, INPUT/PATH or builtin:NAME')
+  }
+  if ((program === 'builtin:fetch-url') !== (fetch !== undefined)) {
+    refuse('builtin:fetch-url and fetch go together')
+  }
 }
 
 /** The named output of a derivation. Throws DERIVATION_INVALID where it has no such output. */
@@ -129,16 +193,9 @@ export function firstOutput(drv: Derivation): string {
   return drv.outputs[0] as string
 }
 
-function outputOf(input: Derivation | Output, refuse: (problem: string) => never): Output {
+function outputOf(input: unknown): Output | undefined {
   if (isDerivation(input)) return Object.freeze({ derivation: input, output: firstOutput(input) })
-  if (input !== undefined && isDerivation((input as Output).derivation)) {
-    return output((input as Output).derivation, (input as Output).output)
-  }
-  return refuse('expected a derivation or one of its outputs')
-}
-
-const byKey = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1)
-
-function sorted(record: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(record).sort(byKey))
+  if (typeof input !== 'object' || input === null) return undefined
+  const { derivation, output: name } = input as Output
+  return isDerivation(derivation) ? output(derivation, name) : undefined
 }

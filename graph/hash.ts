@@ -36,26 +36,33 @@ function visitEach(
   }
 }
 
-const hashes = new WeakMap<Derivation, DerivationHash>()
+// To have a hash is to be made by derivation(), so foreign data is never taken for a validated value.
+const hashes = new WeakMap<object, DerivationHash>()
+const derivations = new Map<DerivationHash, WeakRef<Derivation>>()
 
-/** What was asked: the derivation, its inputs by their DerivationHash. Computed once per value. */
+/**
+ * Hashes a new derivation, whose inputs are hashed already. Equal derivations are one value: where there is
+ * such a one it is returned instead, so that a step is planned once however often a recipe makes it.
+ * For derivation() alone.
+ */
+export function intern(drv: Derivation): Derivation {
+  const hash = hashWalk(drv, asked) as DerivationHash
+  const equal = derivations.get(hash)?.deref()
+  if (equal) return equal
+  hashes.set(drv, hash)
+  derivations.set(hash, new WeakRef(drv))
+  return drv
+}
+
+export function isDerivation(value: unknown): value is Derivation {
+  return typeof value === 'object' && value !== null && hashes.has(value)
+}
+
+/** What was asked: the derivation, its inputs by their DerivationHash. */
 export function hashDerivation(drv: Derivation): DerivationHash {
-  const known = hashes.get(drv)
-  if (known !== undefined) return known
-  // Inputs first and without recursion: a chain may be longer than the stack.
-  const stack = [drv]
-  while (stack.length > 0) {
-    const top = stack.at(-1) as Derivation
-    const height = stack.length
-    for (const slot in top.inputs) {
-      const { derivation } = top.inputs[slot] as Output
-      if (!hashes.has(derivation)) stack.push(derivation)
-    }
-    if (stack.length > height) continue
-    if (!hashes.has(top)) hashes.set(top, hashWalk(top, asked) as DerivationHash)
-    stack.pop()
-  }
-  return hashes.get(drv) as DerivationHash
+  const hash = hashes.get(drv)
+  if (hash === undefined) throw new Error(`${drv.name} was not made by derivation()`)
+  return hash
 }
 
 /** The same walk, each input by the object it turned out to be: equal for equal inputs, however made. */
@@ -68,14 +75,13 @@ export function hashResolved(
 
 /** The hashed fields as text, one a line: diff two of these to learn why a hash changed. */
 export function explainDerivation(drv: Derivation): string {
-  hashDerivation(drv)
   const lines: string[] = []
   walk(drv, asked, (field, value) => lines.push(`${field} = ${JSON.stringify(value)}`))
   return lines.join('\n')
 }
 
 // The output's name is part of what is asked of an input; '!' stands in no hash and no name.
-const asked = (input: Output): string => `${hashes.get(input.derivation)}!${input.output}`
+const asked = (input: Output): string => `${hashDerivation(input.derivation)}!${input.output}`
 
 function hashWalk(drv: Derivation, hashOfInput: (input: Output) => string): string {
   let text = ''

@@ -19,6 +19,8 @@ export interface Lock {
 }
 
 const VERSION = 1
+// What begins with a letter or a digit is no property that every object has.
+const NAME = /^[a-zA-Z0-9]\S*$/
 const HINT = 'restore the file, or write it anew with: mixos lock update'
 
 /** The pin of that name. Throws LOCK_OUTDATED where there is none. */
@@ -47,7 +49,7 @@ export function formatLock(lock: Lock): string {
   return `{\n  "version": ${VERSION},\n  "pins": {\n${pins.join(',\n')}\n  },\n  "seeds": {\n${seeds.join(',\n')}\n  }\n}\n`
 }
 
-/** Throws LOCK_INVALID, naming the pin and the field, for anything that formatLock would not write. */
+/** Throws LOCK_INVALID, naming the pin and the field, for what formatLock would not write in any layout. */
 export function parseLock(text: string): Lock {
   const refuse = (what: string, cause?: unknown): never => {
     throw new MixosError('LOCK_INVALID', `flake-free.lock: ${what}`, { hint: HINT, cause })
@@ -60,12 +62,14 @@ export function parseLock(text: string): Lock {
   for (const [name, pin] of Object.entries(
     recordOf(data.pins, () => refuse('"pins" is not an object')),
   )) {
+    if (!NAME.test(name)) refuse(`invalid pin name ${JSON.stringify(name)}`)
     pins[name] = parsePin(name, pin, refuse)
   }
   const seeds: Record<string, readonly string[]> = {}
   for (const [seed, names] of Object.entries(
     recordOf(data.seeds, () => refuse('"seeds" is not an object')),
   )) {
+    if (!NAME.test(seed)) refuse(`invalid seed name ${JSON.stringify(seed)}`)
     if (!Array.isArray(names)) return refuse(`seed ${seed} is not a list`)
     const unknown = names.find(name => typeof name !== 'string' || !Object.hasOwn(pins, name))
     if (unknown !== undefined)
@@ -77,7 +81,7 @@ export function parseLock(text: string): Lock {
 
 function parsePin(name: string, data: unknown, refuse: (what: string) => never): Pin {
   const pin = recordOf(data, () => refuse(`pin ${name} is not an object`))
-  const { version, urls, hash, size } = pin
+  const { version, urls, hash, size, ...rest } = pin
   if (typeof version !== 'string' || version === '')
     return refuse(`pin ${name}: invalid version ${JSON.stringify(version)}`)
   if (!Array.isArray(urls) || urls.length === 0 || !urls.every(isUrl))
@@ -86,6 +90,7 @@ function parsePin(name: string, data: unknown, refuse: (what: string) => never):
     return refuse(`pin ${name}: invalid hash ${JSON.stringify(hash)}`)
   if (!Number.isSafeInteger(size) || (size as number) < 0)
     return refuse(`pin ${name}: invalid size ${JSON.stringify(size)}`)
+  for (const field of Object.keys(rest)) refuse(`pin ${name}: unknown field ${field}`)
   return { name, version, urls, hash: hash as Pin['hash'], size: size as number }
 }
 

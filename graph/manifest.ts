@@ -1,10 +1,11 @@
 import { blake3Hex } from './blake3.ts'
 import { MixosError } from './error.ts'
-import { DIGEST_LENGTH, type ObjectHash, parseStorePath, type StorePath } from './store-path.ts'
+import { DIGEST_LENGTH, isLabel, type ObjectHash, parseStorePath, type StorePath } from './store-path.ts'
 
 /**
  * One node of an object's tree. `path` is relative to the object, '' for the object itself.
- * `self` lists the byte offsets at which the object's own digest stands; for hashing it counts as zeros.
+ * `self` lists the byte offsets at which the object's own digest stands, left out where there are none;
+ * in `hash` and `target`, SELF_PLACEHOLDER stands there instead.
  */
 export type Entry =
   | { readonly path: string; readonly type: 'directory' }
@@ -98,11 +99,13 @@ const HASH = /^[0-9a-f]{64}$/
  * first thing that is wrong: names, order, parents, numbers, or a field that does not belong.
  */
 export function parseManifest(data: unknown, where: string): Manifest {
-  const refuse = (what: string): never => {
+  const refuse: Refuse = what => {
     throw new MixosError('RECORD_INVALID', `${where}: ${what}`)
   }
   const record = isRecord(data) ? data : refuse('expected an object')
-  const label = typeof record.label === 'string' ? record.label : refuse('expected a label')
+  const label = isLabel(record.label)
+    ? record.label
+    : refuse(`invalid label ${JSON.stringify(record.label)}`)
   const references = listOf(record.references, refuse).map(item =>
     typeof item === 'string' && !item.startsWith('/')
       ? (parseStorePath(item) ?? refuse(`invalid reference ${JSON.stringify(item)}`))
@@ -130,48 +133,71 @@ export function parseManifest(data: unknown, where: string): Manifest {
   return { label, references, entries }
 }
 
-function parseEntry(item: unknown, refuse: (what: string) => never): Entry {
+function parseEntry(item: unknown, refuse: Refuse): Entry {
   const raw = isRecord(item) ? item : refuse('an entry is not an object')
   const path = typeof raw.path === 'string' ? raw.path : refuse('an entry has no path')
   if (path !== '' && !path.split('/').every(isEntryName))
     refuse(`invalid path ${JSON.stringify(path)}`)
-  const self = raw.self === undefined ? {} : { self: offsetsOf(raw.self, path, refuse) }
-  if (raw.type === 'directory') return { path, type: 'directory' }
-  if (raw.type === 'symlink') {
-    const target = raw.target
-    if (
-      typeof target !== 'string' ||
-      target === '' ||
-      target.includes('\0') ||
-      !target.isWellFormed() ||
-      Buffer.byteLength(target) > 4095
-    ) {
-      return refuse(`${path}: invalid symlink target`)
+  const entry = parseNode(path, raw, refuse)
+  // All fields of the entry are there, so an equal number means that there are no others.
+  if (Object.keys(raw).length !== Object.keys(entry).length)
+    refuse(`${path}: unknown field among ${Object.keys(raw).join(', ')}`)
+  return entry
+}
+
+function parseNode(path: string, raw: Record<string, unknown>, refuse: Refuse): Entry {
+  const { type } = raw
+  if (type === 'directory') return { path, type }
+  if (type === 'symlink') {
+    const { target } = raw
+    if (!isTarget(target)) return refuse(`${path}: invalid symlink target`)
+    const bytes = Buffer.from(target)
+    const self = selfOf(raw.self, path, bytes.length, refuse)
+    for (const offset of self?.self ?? []) {
+      if (bytes.toString('latin1', offset, offset + DIGEST_LENGTH) !== SELF_PLACEHOLDER)
+        refuse(`${path}: invalid offset ${offset}`)
     }
-    return { path, type: 'symlink', target, ...self }
+    return { path, type, target, ...self }
   }
-  if (raw.type !== 'file') return refuse(`${path}: unknown type ${JSON.stringify(raw.type)}`)
+  if (type !== 'file') return refuse(`${path}: unknown type ${JSON.stringify(type)}`)
   const { executable, size, hash } = raw
   if (typeof executable !== 'boolean') return refuse(`${path}: executable is not a boolean`)
   if (!isSize(size)) return refuse(`${path}: invalid size ${JSON.stringify(size)}`)
   if (typeof hash !== 'string' || !HASH.test(hash)) return refuse(`${path}: invalid hash`)
-  return { path, type: 'file', executable, size, hash, ...self }
+  return { path, type, executable, size, hash, ...selfOf(raw.self, path, size, refuse) }
 }
 
-function offsetsOf(data: unknown, path: string, refuse: (what: string) => never): number[] {
-  const offsets = listOf(data, refuse)
-  for (const [index, offset] of offsets.entries()) {
-    if (!isSize(offset) || (index > 0 && offset < (offsets[index - 1] as number) + DIGEST_LENGTH)) {
-      refuse(`${path}: invalid offset ${JSON.stringify(offset)}`)
-    }
+/** Offsets at which a digest fits, in order and without overlap. */
+function selfOf(
+  data: unknown,
+  path: string,
+  size: number,
+  refuse: Refuse,
+): { self: number[] } | undefined {
+  if (data === undefined) return undefined
+  const self = listOf(data, refuse)
+  if (self.length === 0) refuse(`${path}: a list of no offsets`)
+  let free = 0
+  for (const offset of self) {
+    if (!isSize(offset) || offset < free || offset + DIGEST_LENGTH > size)
+      return refuse(`${path}: invalid offset ${JSON.stringify(offset)}`)
+    free = offset + DIGEST_LENGTH
   }
-  return offsets as number[]
+  return { self: self as number[] }
 }
 
+type Refuse = (what: string) => never
+
+const isTarget = (data: unknown): data is string =>
+  typeof data === 'string' &&
+  data !== '' &&
+  !data.includes('\0') &&
+  data.isWellFormed() &&
+  Buffer.byteLength(data) <= 4095
 const isRecord = (data: unknown): data is Record<string, unknown> =>
   typeof data === 'object' && data !== null && !Array.isArray(data)
 const isSize = (data: unknown): data is number =>
   Number.isSafeInteger(data) && (data as number) >= 0
-const listOf = (data: unknown, refuse: (what: string) => never): unknown[] =>
+const listOf = (data: unknown, refuse: Refuse): unknown[] =>
   Array.isArray(data) ? data : refuse('expected a list')
 const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))

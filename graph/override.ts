@@ -7,10 +7,10 @@ type Editable = Draft<Omit<DerivationSpec, 'inputs'>> & {
 }
 
 /**
- * A changed copy of a derivation; the original and everything the change leaves alone are shared.
+ * A changed copy of a derivation; the original stays as it is, and the inputs left alone are shared.
  * The result is validated like any other: throws DERIVATION_INVALID.
  */
 export function override(drv: Derivation, change: (draft: Editable) => void): Derivation {
   const { system: _, ...spec } = drv
-  return derivation(produce(spec as Editable, draft => change(draft as Editable)))
+  return derivation(produce(spec as Editable, draft => void change(draft as Editable)))
 }

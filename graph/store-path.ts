@@ -21,12 +21,19 @@ export const STORE_DIRECTORY = '/mix/store'
 const ALPHABET = '0123456789abcdfghijklmnpqrsvwxyz'
 export const DIGEST_LENGTH = 32
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9+._-]{0,120}$/
-const PATH = /^([0-9abcdfghijklmnpqrsvwxyz]{32})-([a-zA-Z0-9][a-zA-Z0-9+._-]*)$/
+// With the digest and a suffix such as `.lock`, still within the 255 bytes of a file's name.
+const LABEL = /^[a-zA-Z0-9][a-zA-Z0-9+._-]{0,210}$/
+const PATH = /^[0-9abcdfghijklmnpqrsvwxyz]{32}-[a-zA-Z0-9][a-zA-Z0-9+._-]{0,210}$/
 const HEX = /^[0-9a-f]{64}$/
 
 /** True for what may stand in the name or the version of a derivation. */
-export function isName(text: string): boolean {
-  return NAME.test(text)
+export function isName(text: unknown): text is string {
+  return typeof text === 'string' && NAME.test(text)
+}
+
+/** True for what may follow the digest in a store path: `<name>-<version>`, perhaps with an output. */
+export function isLabel(text: unknown): text is string {
+  return typeof text === 'string' && LABEL.test(text)
 }
 
 /** Base32 of the first 160 bits of a hash, five bits a character, most significant first. */

@@ -32,7 +32,7 @@ export interface Files {
   /** Fails where something of that name exists, also a symlink. */
   writeNew(path: string, data: string | Uint8Array, mode?: number): void
   /** Never follows a symlink; `create` fails where something exists. The caller closes. */
-  open(path: string, how: 'read' | 'create' | 'append' | 'write' | 'directory'): number
+  open(path: string, how: 'read' | 'create' | 'lock' | 'write' | 'directory'): number
   statOf(fd: number): Stats
   /** Bytes read, 0 at the end. */
   readInto(fd: number, buffer: Uint8Array): number

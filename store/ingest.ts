@@ -46,6 +46,8 @@ export interface Ingested {
 const CHUNK = 4 << 20
 // The last bytes of a chunk may begin a digest that ends in the next one.
 const OVERLAP = DIGEST_LENGTH - 1
+// What stands in a name for bytes that are not UTF-8: two such names would look alike.
+const UNDECODABLE = '\ufffd'
 
 /**
  * Copies a tree to fresh inodes in canonical form (modes 0444 and 0555, mtime 1, nothing else kept), and
@@ -85,13 +87,24 @@ class Copier {
     const target = join(this.#options.target, path)
     const stats = files.lstat(source)
     if (!stats) throw this.#invalid(path, 'vanished while it was copied')
-    if (stats.isSymbolicLink()) return this.#copySymlink(path, files.readLink(source), target)
+    if (stats.isSymbolicLink()) {
+      this.#copySymlink(path, files.readLink(source), target)
+      return
+    }
     if (stats.mode & 0o6000)
       throw this.#invalid(
         path,
         `has mode ${(stats.mode & 0o7777).toString(8)}: setuid and setgid files are not allowed`,
       )
-    if (stats.isFile()) return this.#copyFile(path, source, target)
+    if ((stats.mode & 0o400) === 0)
+      throw this.#invalid(
+        path,
+        `has mode ${(stats.mode & 0o7777).toString(8)}: its owner must be able to read it`,
+      )
+    if (stats.isFile()) {
+      this.#copyFile(path, source, target)
+      return
+    }
     if (!stats.isDirectory())
       throw this.#invalid(
         path,
@@ -101,7 +114,7 @@ class Copier {
     this.#directories.push(target)
     this.#entries.push({ path, type: 'directory' })
     for (const name of files.list(source)) {
-      if (!isEntryName(name))
+      if (!isEntryName(name) || name.includes(UNDECODABLE))
         throw this.#invalid(
           join(path, name),
           `has the name ${JSON.stringify(name)}, which is not plain text`,
@@ -133,6 +146,11 @@ class Copier {
   }
 
   #copySymlink(path: string, target: string, at: string): void {
+    if (target.includes(UNDECODABLE))
+      throw this.#invalid(
+        path,
+        `links to ${JSON.stringify(target)}, which is not plain text`,
+      )
     const bytes = Buffer.from(target)
     const self = this.#rewrite(bytes, 0)
     const rewritten = bytes.toString()
@@ -188,7 +206,7 @@ class Copier {
       // A short read need not be the end; only 0 is.
       if (!isLast && kept < buffer.length) continue
       const filled = buffer.subarray(0, kept)
-      self.push(...this.#rewrite(filled, offset))
+      for (const at of this.#rewrite(filled, offset)) self.push(at)
       const settled = isLast ? filled : filled.subarray(0, filled.length - OVERLAP)
       files.writeFrom(to, settled)
       if (isLast && !stream) return { size: filled.length, hash: blake3Hex(settled), self }

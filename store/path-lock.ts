@@ -21,7 +21,7 @@ export function tryPathLock(
   how: 'shared' | 'exclusive' = 'exclusive',
 ): Lock | undefined {
   for (;;) {
-    const fd = host.files.open(path, 'append')
+    const fd = host.files.open(path, 'lock')
     if (!host.files.tryLock(fd, how)) {
       host.files.close(fd)
       return undefined
@@ -50,6 +50,9 @@ export async function pathLock(host: Host, path: string, options: LockOptions = 
 
 function release(host: Host, path: string, fd: number, how: 'shared' | 'exclusive'): void {
   // A shared lock's file stays: others may hold it too.
-  if (how === 'exclusive') host.files.unlink(path)
-  host.files.close(fd)
+  try {
+    if (how === 'exclusive') host.files.unlink(path)
+  } finally {
+    host.files.close(fd)
+  }
 }

@@ -3,7 +3,6 @@ import { MixosError } from '../graph/error.ts'
 import { hashResolved } from '../graph/hash.ts'
 import { type Outputs, type Plan, type PlannedStep, plan } from '../graph/plan.ts'
 import { digestOfPath, type ResolvedHash, type StorePath } from '../graph/store-path.ts'
-import { build } from './build.ts'
 import { builtin, isBuiltin } from './builtins/index.ts'
 import { differences } from './compare.ts'
 import type { Done, Report } from './event.ts'
@@ -217,6 +216,8 @@ class Run {
     attempt: number,
   ): Promise<Outputs> {
     const sandbox = await this.#openSandbox()
+    // Loaded when something is built: a run with nothing to do loads neither this nor the sandbox.
+    const { build } = await import('./build.ts')
     return this.#builds.run(this.#ranks.get(drv) ?? 0, () => {
       this.#started(drv)
       const { hash } = this.#stepOf(drv)

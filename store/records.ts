@@ -48,17 +48,21 @@ export function parseRecord(text: string, digest: Digest, where: string): Object
   if (recorded !== record.hash)
     throw invalid(where, `the manifest hashes to b3:${record.hash}, the record says b3:${recorded}`)
   if (digestOf(record.hash) !== digest) throw invalid(where, `it is the record of ${record.path}`)
+  if (data.size !== record.size)
+    throw invalid(where, `its files have ${record.size} bytes, the record says ${data.size}`)
   return record
 }
 
 /** What most readers of a record want to know of it. */
 export interface RecordHead {
   readonly hash: ObjectHash
+  /** Bytes of all files together. */
+  readonly size: number
   readonly references: readonly StorePath[]
 }
 
 /** Reads the first line alone. It was written with the rest and is not checked against it: `mixos verify` does. */
-export function parseHead(text: Buffer, where: string): RecordHead {
+export function parseHead(text: Buffer, digest: Digest, where: string): RecordHead {
   const end = text.indexOf(',"entries":[\n')
   if (end < 0) throw invalid(where, 'it has no entries')
   const data = parseJson(`${text.toString('utf8', 0, end)}}`, where)
@@ -68,7 +72,11 @@ export function parseHead(text: Buffer, where: string): RecordHead {
     { ...data, entries: [{ path: '', type: 'directory' }] },
     where,
   )
-  return { hash: parseHash<ObjectHash>(data.hash, where), references }
+  const hash = parseHash<ObjectHash>(data.hash, where)
+  if (digestOf(hash) !== digest) throw invalid(where, `it is the record of b3:${hash}`)
+  const { size } = data
+  if (!Number.isSafeInteger(size)) throw invalid(where, `invalid size ${JSON.stringify(size)}`)
+  return { hash, size: size as number, references }
 }
 
 /** A JSON object of a record file. Throws RECORD_INVALID naming the file. */

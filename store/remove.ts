@@ -7,9 +7,10 @@ import type { Host } from './host.ts'
  */
 export function removeTree(host: Host, path: string): void {
   const { files } = host
-  const stats = files.lstat(path)
-  if (!stats) return
-  if (!stats.isDirectory()) return files.unlink(path)
+  if (!files.lstat(path)?.isDirectory()) {
+    files.unlink(path)
+    return
+  }
   // Objects are read-only, also their directories.
   files.changeMode(path, 0o700)
   for (const name of files.list(path)) removeTree(host, join(path, name))

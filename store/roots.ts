@@ -1,4 +1,4 @@
-import { basename, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { blake3Hex } from '../graph/blake3.ts'
 import { MixosError } from '../graph/error.ts'
 import { digestOf, type ObjectHash, parseStorePath, type StorePath } from '../graph/store-path.ts'
@@ -28,14 +28,17 @@ export async function addRoot(store: Store, link: string, path: StorePath): Prom
   const target = store.hostPath(path)
   const register = join(store.layout.roots, digestOf(blake3Hex(at) as ObjectHash))
   if (existing && files.readLink(at) === target && files.lstat(register)) return
-  const temp = `${at}.${randomHex(8)}`
-  files.symlink(target, temp)
-  files.rename(temp, at)
-  // A symlink's target says which link it is; a name alone could not hold a whole path.
+  // Registered before it exists: there is never a link that looks like a root and is none. A symlink's target says which link it is; a name alone could not hold a whole path.
   const entry = join(store.layout.scratch, randomHex(20))
   files.symlink(at, entry)
   files.rename(entry, register)
   await syncDirectory(store.host, store.layout.roots)
+  if (existing) {
+    const temp = `${at}.${randomHex(8)}`
+    files.symlink(target, temp)
+    files.rename(temp, at)
+  } else files.symlink(target, at)
+  await syncDirectory(store.host, dirname(at))
 }
 
 /** The roots whose links still point into the store, by link. */

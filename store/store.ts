@@ -64,7 +64,6 @@ const SYNC_EACH_UP_TO = 48
 export function openStore({ directory, host }: { directory: string; host: Host }): Store {
   const layout = layoutOf(directory)
   prepare(host, layout)
-  const present = new Set<StorePath>()
   const heads = new Map<StorePath, RecordHead>()
 
   const store: Store = {
@@ -73,15 +72,10 @@ export function openStore({ directory, host }: { directory: string; host: Host }
     host,
     syncFileSystem: undefined,
     hostPath: path => layout.object(path),
-    has: path => {
-      if (present.has(path)) return true
-      // The record is named by the digest alone, so the label is the directory's to confirm.
-      const found =
-        host.files.lstat(layout.record(digestOfPath(path))) !== undefined &&
-        host.files.lstat(layout.object(path)) !== undefined
-      if (found) present.add(path)
-      return found
-    },
+    // The record is named by the digest alone, so the label is the directory's to confirm.
+    has: path =>
+      host.files.lstat(layout.record(digestOfPath(path))) !== undefined &&
+      host.files.lstat(layout.object(path)) !== undefined,
     record: path => {
       const at = layout.record(digestOfPath(path))
       const text = host.files.read(at)
@@ -95,7 +89,7 @@ export function openStore({ directory, host }: { directory: string; host: Host }
       const at = layout.record(digestOfPath(path))
       const text = host.files.read(at)
       if (!text) return undefined
-      const head = parseHead(text, at)
+      const head = parseHead(text, digestOfPath(path), at)
       heads.set(path, head)
       return head
     },
@@ -104,7 +98,7 @@ export function openStore({ directory, host }: { directory: string; host: Host }
       const at = layout.trace(hash)
       const text = host.files.read(at)
       if (!text) return undefined
-      const trace = parseTrace(text.toString(), at)
+      const trace = parseTrace(text.toString(), hash, at)
       return Object.values(trace.outputs).every(path => store.has(path)) ? trace : undefined
     },
     add: async options => {
@@ -113,7 +107,6 @@ export function openStore({ directory, host }: { directory: string; host: Host }
         const object = ingest(host, { ...options, target: `${scratch}/object` })
         await syncTree(store, object)
         await publish(store, object, `${scratch}/object`)
-        present.add(object.path)
         return object.path
       } finally {
         removeTree(host, scratch)
@@ -123,7 +116,8 @@ export function openStore({ directory, host }: { directory: string; host: Host }
       const data = formatTrace(trace)
       const write = (hash: DerivationHash | ResolvedHash) =>
         writeDurably(host, { path: layout.trace(hash), data, scratch: layout.scratch })
-      await Promise.all([write(trace.derivation), write(trace.resolved)])
+      // Without inputs, the two hashes are one.
+      await eachOf(new Set([trace.derivation, trace.resolved]), 2, write)
     },
     scratch: () => {
       const path = `${layout.scratch}/${host.randomHex(20)}`
@@ -153,7 +147,7 @@ async function publish({ host, layout }: Store, object: Ingested, from: string):
   const record = layout.record(digestOfPath(object.path))
   const lock = await pathLock(host, layout.lock(digestOfPath(object.path)))
   try {
-    if (host.files.lstat(record)) return
+    if (host.files.lstat(record) && host.files.lstat(at)) return
     removeTree(host, at)
     // Moving a directory changes its "..", which needs write permission on it.
     const isDirectory = object.manifest.entries[0]?.type === 'directory'
@@ -181,10 +175,16 @@ function listObjects(host: Host, layout: Layout): StorePath[] {
 
 function prepare(host: Host, layout: Layout): void {
   const { files } = host
-  const version = files.read(layout.version)?.toString()
-  if (version === VERSION) return
   const { directory } = layout
-  if (version !== undefined) {
+  if (files.lstat(directory)?.isDirectory() === false) {
+    throw new MixosError('STORE_FOREIGN', `${directory} is not a directory`, {
+      hint: 'set MIXOS_HOME to an empty directory, or to one that does not exist yet',
+    })
+  }
+  const version = readVersion(host, layout)
+  if (version === VERSION) return
+  // Empty: the power went before the bytes of a new store's version were on disk.
+  if (version) {
     throw new MixosError(
       'STORE_FOREIGN',
       `${directory} is a store of version ${version.trim()}, this mixos reads version ${VERSION.trim()}`,
@@ -217,6 +217,14 @@ function prepare(host: Host, layout: Layout): void {
     const temp = `${layout.scratch}/${host.randomHex(20)}`
     files.writeNew(temp, VERSION)
     files.rename(temp, layout.version)
+  } catch (error) {
+    throw asStoreError(error, directory)
+  }
+}
+
+function readVersion(host: Host, { directory, version }: Layout): string | undefined {
+  try {
+    return host.files.read(version)?.toString()
   } catch (error) {
     throw asStoreError(error, directory)
   }

@@ -23,12 +23,15 @@ export function formatTrace({ label, derivation, resolved, outputs }: Trace): st
   return `${JSON.stringify({ format: FORMAT, label, derivation, resolved, outputs })}\n`
 }
 
-/** Throws RECORD_INVALID, naming the file and what is wrong with it. */
-export function parseTrace(text: string, where: string): Trace {
+/**
+ * Throws RECORD_INVALID, naming the file and what is wrong with it, also where it is the trace of another
+ * hash than the one it is kept under.
+ */
+export function parseTrace(text: string, hash: string, where: string): Trace {
   const data = parseJson(text, where)
   const refuse = (what: string): never => {
     throw new MixosError('RECORD_INVALID', `${where}: ${what}`, {
-      hint: 'drop it with: mixos verify',
+      hint: 'drop it with: mixos gc',
     })
   }
   if (data.format !== FORMAT)
@@ -37,15 +40,14 @@ export function parseTrace(text: string, where: string): Trace {
   if (typeof label !== 'string') return refuse('expected a label')
   const outputs: Record<string, StorePath> = {}
   if (typeof data.outputs !== 'object' || data.outputs === null) return refuse('expected outputs')
+  if (Object.keys(data.outputs).length === 0) refuse('it has no outputs')
   for (const [name, path] of Object.entries(data.outputs)) {
     outputs[name] =
       (typeof path === 'string' && parseStorePath(path)) ||
       refuse(`output ${name} is not a store path`)
   }
-  return {
-    label,
-    derivation: parseHash<DerivationHash>(data.derivation, where),
-    resolved: parseHash<ResolvedHash>(data.resolved, where),
-    outputs,
-  }
+  const derivation = parseHash<DerivationHash>(data.derivation, where)
+  const resolved = parseHash<ResolvedHash>(data.resolved, where)
+  if (hash !== derivation && hash !== resolved) refuse(`it is the trace of ${derivation}`)
+  return { label, derivation, resolved, outputs }
 }

@@ -18,46 +18,59 @@ export async function writeDurably(
   await syncDirectory(host, dirname(path))
 }
 
-const underway = new WeakMap<Host, Map<string, { running: Promise<void>; next?: Promise<void> }>>()
+interface Underway {
+  readonly running: Promise<void>
+  next?: Promise<void>
+}
+const underway = new WeakMap<Host, Map<string, Underway>>()
 
 /**
  * Waits until all names that the directory holds now are on disk. Callers that come while one sync is
  * running share the next one: their changes are in it, whichever of them asked first.
  */
 export function syncDirectory(host: Host, path: string): Promise<void> {
-  const perHost = underway.get(host) ?? new Map()
+  const perHost = underway.get(host) ?? new Map<string, Underway>()
   underway.set(host, perHost)
   const current = perHost.get(path)
   if (current) {
-    current.next ??= current.running.then(
-      () => start(),
-      () => start(),
-    )
-    return current.next as Promise<void>
+    // A failed sync may have dropped what those who wait have written: they fail with it.
+    current.next ??= current.running.then(start)
+    return current.next
   }
   return start()
 
   function start(): Promise<void> {
     const running = host.files.sync(path)
-    const entry = { running }
+    const entry: Underway = { running }
     perHost.set(path, entry)
-    const settled = () => {
-      if (perHost.get(path) === entry && !('next' in entry)) perHost.delete(path)
+    const forget = (): void => {
+      perHost.delete(path)
     }
-    running.then(settled, settled)
+    running.then(() => {
+      if (!entry.next) forget()
+    }, forget)
     return running
   }
 }
 
-/** Runs `action` on every item, at most `width` at a time. The first failure rejects. */
+/**
+ * Runs `action` on every item, at most `width` at a time. Throws the first failure when nothing runs any
+ * more, since what still ran would write to a store that its caller has let go.
+ */
 export async function eachOf<T>(
   items: Iterable<T>,
   width: number,
   action: (item: T) => Promise<void>,
 ): Promise<void> {
   const rest = items[Symbol.iterator]()
+  const failures: unknown[] = []
   const worker = async (): Promise<void> => {
-    for (let next = rest.next(); !next.done; next = rest.next()) await action(next.value)
+    while (failures.length === 0) {
+      const next = rest.next()
+      if (next.done) return
+      await action(next.value).catch(error => failures.push(error))
+    }
   }
   await Promise.all(Array.from({ length: width }, worker))
+  if (failures.length > 0) throw failures[0]
 }

@@ -88,7 +88,7 @@ say unpacked
 cd /build/objects
 target_flags='-O2 -g0 -pipe -fstack-clash-protection'
 run ../source/configure $configuration MAKEINFO=true \\
-  CFLAGS='-O1 -g0 -pipe' CXXFLAGS='-O1 -g0 -pipe' \\
+  CFLAGS='-Og -g0 -pipe' CXXFLAGS='-Og -g0 -pipe' \\
   CFLAGS_FOR_TARGET="$target_flags" CXXFLAGS_FOR_TARGET="$target_flags"
 without='SELFTEST_TARGETS= GENERATED_MANPAGES= BUILD_INFO='
 run make -j"$BUILD_CORES" all-gcc $without

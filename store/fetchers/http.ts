@@ -103,8 +103,8 @@ async function followed(context: Context, start: URL, position: number): Promise
 
 /** Where a redirect leads. Throws FETCH_FAILED where it must not be followed. */
 function redirected(from: URL, location: string): URL {
-  if (!URL.canParse(location, from)) throw failure(`redirected to ${JSON.stringify(location)}`)
-  const to = new URL(location, from)
+  const to = URL.parse(location, from.href)
+  if (!to) throw failure(`redirected to ${JSON.stringify(location)}, which is no URL`)
   if (to.protocol !== 'https:' && to.protocol !== from.protocol) {
     throw failure(`redirected from ${from.protocol}//${from.host} to ${to.protocol}//${to.host}`)
   }

@@ -23,7 +23,6 @@ import {
   statfsSync,
   symlinkSync,
   unlinkSync,
-  utimesSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
@@ -32,11 +31,12 @@ import { promisify } from 'node:util'
 import type { Files, Host } from '../host.ts'
 import { nodeNetwork } from './node-network.ts'
 
-const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW, O_DIRECTORY } = constants
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_RDWR, O_NOFOLLOW, O_DIRECTORY } = constants
 const FLAGS = {
   read: O_RDONLY | O_NOFOLLOW,
   create: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
-  append: O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW,
+  // A shared lock needs reading, an exclusive one writing.
+  lock: O_RDWR | O_CREAT | O_NOFOLLOW,
   write: O_WRONLY | O_NOFOLLOW,
   directory: O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
 }
@@ -70,9 +70,8 @@ const files: Files = {
   },
   close: fd => closeSync(fd),
   sealPath: (path, type) => {
-    if (type === 'symlink') return lutimesSync(path, MTIME, MTIME)
-    chmodSync(path, 0o555)
-    utimesSync(path, MTIME, MTIME)
+    if (type === 'directory') chmodSync(path, 0o555)
+    lutimesSync(path, MTIME, MTIME)
   },
   changeMode: (path, mode) => chmodSync(path, mode),
   changeOwner: (path, uid, gid) => lchownSync(path, uid, gid),

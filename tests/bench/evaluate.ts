@@ -5,7 +5,7 @@ import { graphOf } from '../../graph/graph.ts'
 import { hashDerivation } from '../../graph/hash.ts'
 import { plan } from '../../graph/plan.ts'
 
-const WIDTH = 3
+const WIDTH = 2
 
 console.log('   steps     make     hash    graph     plan    total      cpu      rss')
 for (const count of [10_000, 100_000]) {
@@ -24,7 +24,9 @@ for (const count of [10_000, 100_000]) {
   if (steps.length !== count) throw new Error(`planned ${steps.length} of ${count} steps`)
   const total = seconds.reduce((sum, part) => sum + part)
   const { user, system } = process.cpuUsage(before)
-  const columns = [...seconds, total, (user + system) / 1e6].map(part => `${part.toFixed(3)} s`.padStart(9))
+  const columns = [...seconds, total, (user + system) / 1e6].map(part =>
+    `${part.toFixed(3)} s`.padStart(9),
+  )
   const rss = `${Math.round(process.memoryUsage.rss() / 2 ** 20)} MiB`
   console.log(`${String(count).padStart(8)}${columns.join('')}${rss.padStart(9)}`)
 }

@@ -1,0 +1,82 @@
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { command, flag } from 'cmd-ts'
+import type { Derivation } from '../../graph/derivation.ts'
+import type { Outputs } from '../../graph/plan.ts'
+import type { Store } from '../../store/store.ts'
+import { badArgument, countType, fileOption, optional, optionalName } from '../args.ts'
+import { type Context, openHome } from '../context.ts'
+import { runMachine } from '../qemu.ts'
+import { loadPackages, namedPackages } from '../recipes.ts'
+import type { Answer } from '../report.ts'
+import { realizeAll } from '../run.ts'
+
+const MEMORY = 512
+
+export function boot(context: Context) {
+  return command({
+    name: 'boot',
+    description: 'realize an image and start it in a virtual machine on this terminal',
+    args: {
+      name: optionalName('iso', 'the image'),
+      uefi: flag({ long: 'uefi', description: 'start by UEFI, not by BIOS' }),
+      memory: optional({
+        long: 'memory',
+        type: countType('mib', { least: 64 }),
+        description: `the machine's memory in MiB (default: ${MEMORY})`,
+      }),
+      file: fileOption,
+    },
+    examples: [
+      { description: 'start the live image; log in as root', command: 'mixos boot' },
+      { description: 'by UEFI, with little memory', command: 'mixos boot iso --uefi --memory 128' },
+    ],
+    handler: async ({ name, uefi, memory = MEMORY, file }): Promise<Answer> => {
+      const packages = await loadPackages(context, { file })
+      const store = await openHome(context)
+      const cpus = availableParallelism()
+      const named = namedPackages(packages, [name, 'seeds-qemu', 'seeds-bubblewrap'])
+      const flags = { jobs: cpus, cores: cpus }
+      const realized = await realizeAll(context, {
+        store,
+        packages,
+        named,
+        links: new Map(),
+        flags,
+      })
+      const at = (wanted: string): string => pathOf(store, realized, packages.get(wanted))
+      const image = imageAt(store, name, at(name))
+      context.takeTerminal(`starting ${image}; to leave, press Ctrl-A and then X`)
+      await runMachine(
+        {
+          seeds: { bubblewrap: at('seeds-bubblewrap'), qemu: at('seeds-qemu') },
+          image,
+          firmware: uefi ? 'uefi' : 'bios',
+          memory,
+        },
+        { host: store.host, signal: context.signal },
+      )
+      return { text: '', record: { image } }
+    },
+  })
+}
+
+function pathOf(store: Store, realized: ReadonlyMap<Derivation, Outputs>, drv: Derivation): string {
+  const [first] = Object.values(realized.get(drv) ?? {})
+  if (first === undefined) throw new Error(`${drv.name} was realized without an output`)
+  return store.hostPath(first)
+}
+
+/** The object, or the only image in it. */
+function imageAt({ host: { files } }: Store, name: string, path: string): string {
+  if (files.lstat(path)?.isFile()) return path
+  const images = files.lstat(path)?.isDirectory()
+    ? files.list(path).filter(entry => entry.endsWith('.iso'))
+    : []
+  const [image] = images
+  if (image !== undefined && images.length === 1) return join(path, image)
+  throw badArgument(
+    `${name} is not an image: ${path} is not a file and holds no single .iso`,
+    'try: mixos boot iso',
+  )
+}

@@ -1,0 +1,32 @@
+import { command } from 'cmd-ts'
+import { labelOf } from '../../graph/derivation.ts'
+import { MixosError } from '../../graph/error.ts'
+import { hashDerivation } from '../../graph/hash.ts'
+import { logPath } from '../../store/logs.ts'
+import { fileOption, jsonFlag, name } from '../args.ts'
+import { type Context, openHome } from '../context.ts'
+import { loadPackages } from '../recipes.ts'
+import type { Answer } from '../report.ts'
+
+export function log(context: Context) {
+  return command({
+    name: 'log',
+    description: 'print what the last build of a package printed',
+    args: { name: name('the package'), json: jsonFlag, file: fileOption },
+    examples: [{ description: "the kernel's build", command: 'mixos log kernel | less' }],
+    handler: async ({ name, file }): Promise<Answer> => {
+      const drv = (await loadPackages(context, { file })).get(name)
+      const store = await openHome(context)
+      const path = logPath(store, hashDerivation(drv))
+      const text = store.host.files.read(path)?.toString('utf8')
+      if (text !== undefined) return { text: text.replace(/\n$/, ''), record: { path, text } }
+      throw new MixosError(
+        'OBJECT_UNKNOWN',
+        `there is no log of ${labelOf(drv)}: it was not built here`,
+        {
+          hint: `build it with: mixos realize ${name}`,
+        },
+      )
+    },
+  })
+}

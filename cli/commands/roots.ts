@@ -1,0 +1,25 @@
+import { command } from 'cmd-ts'
+import { listRoots } from '../../store/roots.ts'
+import { jsonFlag } from '../args.ts'
+import { type Context, openHome } from '../context.ts'
+import type { Answer } from '../report.ts'
+
+export function roots(context: Context) {
+  return command({
+    name: 'roots',
+    description: 'list the links that keep objects from being collected',
+    args: { json: jsonFlag },
+    examples: [
+      { description: 'what is kept', command: 'mixos roots' },
+      { description: 'let go of one', command: 'rm artifacts/iso && mixos gc' },
+    ],
+    handler: async (): Promise<Answer> => {
+      const store = await openHome(context)
+      const roots = listRoots(store)
+      return {
+        text: roots.map(({ link, path }) => `${link} -> ${store.hostPath(path)}`).join('\n'),
+        record: { roots: Object.fromEntries(roots.map(({ link, path }) => [link, path])) },
+      }
+    },
+  })
+}

@@ -1,0 +1,121 @@
+import { join } from 'node:path'
+import { MixosError } from '../graph/error.ts'
+import type { Host } from '../store/host.ts'
+
+/** A virtual machine to run on this terminal: QEMU in a sandbox without network, that sees the image alone. */
+export interface Machine {
+  /** Host directories of the unpacked seeds. */
+  readonly seeds: { readonly bubblewrap: string; readonly qemu: string }
+  /** Host path of a CD image. */
+  readonly image: string
+  readonly firmware: 'bios' | 'uefi'
+  /** In MiB. */
+  readonly memory: number
+}
+
+export interface RunOptions {
+  readonly host: Host
+  readonly signal: AbortSignal
+}
+
+/** The machine's serial console on stdin and stdout until it powers off. Throws STEP_FAILED. */
+export async function runMachine(machine: Machine, { host, signal }: RunOptions): Promise<void> {
+  const accelerator = (await isKvmUsable(machine, host)) ? 'kvm' : 'tcg'
+  const [command = '', ...args] = commandOf(machine, qemuArguments(machine, accelerator))
+  const qemu = host.processes.spawn(command, args, { stdio: 'inherit', signal })
+  const { promise, resolve, reject } = Promise.withResolvers<string | undefined>()
+  qemu.on('error', error => (error.name === 'AbortError' ? resolve(undefined) : reject(error)))
+  qemu.on('close', (code, killedBy) =>
+    resolve(code === 0 ? undefined : `${killedBy ?? `exit code ${code}`}`),
+  )
+  const problem = await promise
+  signal.throwIfAborted()
+  if (problem) throw new MixosError('STEP_FAILED', `QEMU ended with ${problem}`)
+}
+
+export function qemuArguments(
+  { firmware, memory }: Pick<Machine, 'firmware' | 'memory'>,
+  accelerator: 'kvm' | 'tcg',
+): string[] {
+  const share = '/usr/share'
+  const flash = (unit: number, file: string, access: string): string[] => [
+    '-drive',
+    `if=pflash,format=raw,unit=${unit},${access},file=${share}/OVMF/${file}`,
+  ]
+  return [
+    ...['/usr/bin/qemu-system-x86_64', '-L', `${share}/qemu`, '-L', `${share}/seabios`],
+    ...[
+      '-accel',
+      accelerator,
+      '-cpu',
+      accelerator === 'kvm' ? 'host' : 'max',
+      '-m',
+      String(memory),
+    ],
+    ...['-nographic', '-no-reboot', '-nic', 'none', '-cdrom', IMAGE],
+    ...(firmware === 'uefi'
+      ? [
+          ...flash(0, 'OVMF_CODE_4M.fd', 'readonly=on'),
+          // What the firmware stores is gone when the machine is.
+          ...flash(1, 'OVMF_VARS_4M.fd', 'snapshot=on'),
+        ]
+      : []),
+  ]
+}
+
+const IMAGE = '/image.iso'
+const CANARY_MILLISECONDS = 1000
+
+/**
+ * True if the firmware starts to run within a second. That /dev/kvm can be opened proves nothing: inside some
+ * virtual machines it is there, and nothing ever runs.
+ */
+async function isKvmUsable(machine: Machine, host: Host): Promise<boolean> {
+  if (!host.files.lstat('/dev/kvm')) return false
+  const arguments_ = [
+    ...['/usr/bin/qemu-system-x86_64', '-L', '/usr/share/qemu', '-L', '/usr/share/seabios'],
+    ...['-accel', 'kvm', '-cpu', 'host', '-m', '32', '-display', 'none', '-nic', 'none'],
+    // SeaBIOS prints its name there first of all.
+    ...['-chardev', 'stdio,id=debug', '-device', 'isa-debugcon,iobase=0x402,chardev=debug'],
+  ]
+  const [command = '', ...args] = commandOf(machine, arguments_)
+  const canary = host.processes.spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] })
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const timer = setTimeout(() => resolve(false), CANARY_MILLISECONDS)
+  canary.stdout?.on('data', () => resolve(true))
+  canary.on('error', () => resolve(false))
+  canary.on('close', () => resolve(false))
+  const isUsable = await promise
+  clearTimeout(timer)
+  canary.kill('SIGKILL')
+  return isUsable
+}
+
+/** bubblewrap with its own loader and libraries, around QEMU with those of its seed. */
+function commandOf({ seeds, image }: Machine, argv: readonly string[]): string[] {
+  const { bubblewrap, qemu } = seeds
+  const links = ['bin', 'sbin', 'lib', 'lib64'].flatMap(name => [
+    '--symlink',
+    `usr/${name}`,
+    `/${name}`,
+  ])
+  return [
+    ...[join(bubblewrap, 'usr/lib64/ld-linux-x86-64.so.2'), '--library-path'],
+    ...[join(bubblewrap, 'usr/lib/x86_64-linux-gnu'), join(bubblewrap, 'usr/bin/bwrap')],
+    ...['--unshare-all', '--die-with-parent', '--uid', '1000', '--gid', '100', '--cap-drop', 'ALL'],
+    ...['--clearenv', '--setenv', 'PATH', '/usr/bin', '--setenv', 'TMPDIR', '/tmp'],
+    ...['--ro-bind', join(qemu, 'usr'), '/usr', ...links],
+    ...[
+      '--dev',
+      '/dev',
+      '--dev-bind-try',
+      '/dev/kvm',
+      '/dev/kvm',
+      '--proc',
+      '/proc',
+      '--tmpfs',
+      '/tmp',
+    ],
+    ...['--ro-bind', image, IMAGE, '--chdir', '/tmp', '--', ...argv],
+  ]
+}

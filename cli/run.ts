@@ -1,0 +1,69 @@
+import { dirname } from 'node:path'
+import type { Derivation } from '../graph/derivation.ts'
+import type { PackageSet } from '../graph/package-set.ts'
+import { type Outputs, type Plan, plan } from '../graph/plan.ts'
+import type { Mirrors } from '../store/mirrors.ts'
+import type { Tools } from '../store/realize.ts'
+import type { Store } from '../store/store.ts'
+import { type Context, openExistingHome } from './context.ts'
+import { readLock } from './recipes.ts'
+
+/** How to go about a realization. */
+export interface RunFlags {
+  readonly jobs: number
+  readonly cores: number
+  readonly keepGoing?: boolean
+  readonly keepFailed?: boolean
+  readonly check?: boolean
+}
+
+export interface Run {
+  readonly store: Store
+  readonly packages: PackageSet
+  readonly named: ReadonlyMap<string, Derivation>
+  /** Links to make, and the package that each points to. */
+  readonly links: ReadonlyMap<string, Derivation>
+  readonly flags: RunFlags
+}
+
+/** Realizes the named packages and links them. */
+export async function realizeAll(
+  context: Context,
+  { store, packages, named, links, flags }: Run,
+): Promise<ReadonlyMap<Derivation, Outputs>> {
+  const { realize } = await import('../store/realize.ts')
+  for (const link of links.keys()) store.host.files.makeDirectory(dirname(link))
+  return realize(store, [...new Set(named.values())], {
+    ...flags,
+    tools: toolsOf(packages),
+    mirrors: await mirrorsOf(context, store),
+    links,
+    signal: context.signal,
+    report: context.report,
+  })
+}
+
+/** What realizing would do. Changes nothing: also where there is no store yet, none is made. */
+export async function planAt(
+  context: Context,
+  packages: PackageSet,
+  roots: readonly Derivation[],
+): Promise<Plan> {
+  const tools = toolsOf(packages)
+  const store = await openExistingHome(context)
+  if (!store) return plan([tools.busybox, tools.bubblewrap, ...roots], () => undefined)
+  const { planOf } = await import('../store/realize.ts')
+  return planOf(store, roots, tools)
+}
+
+function toolsOf(packages: PackageSet): Tools {
+  return {
+    bubblewrap: packages.get('seeds-bubblewrap'),
+    busybox: packages.get('seeds-busybox'),
+  }
+}
+
+async function mirrorsOf(context: Context, { host }: Store): Promise<Mirrors> {
+  const { machineMirrors, withArchive } = await import('../store/mirrors.ts')
+  return withArchive(machineMirrors(host, context.environment), readLock(context))
+}

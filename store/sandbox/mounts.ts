@@ -1,0 +1,59 @@
+import { join } from 'node:path'
+import { absolute, STORE_DIRECTORY, type StorePath } from '../../graph/store-path.ts'
+import type { Host } from '../host.ts'
+import type { Descriptors } from './descriptors.ts'
+
+/** What a build sees of the host. */
+export interface Mounts {
+  /** Shown writable at /mix/store; inputs are mounted over it. */
+  readonly storeDirectory: string
+  /** Shown writable at /build. */
+  readonly buildDirectory: string
+  readonly inputs: readonly { readonly hostPath: string; readonly path: StorePath }[]
+  /** The object whose entries are seen at `/`. */
+  readonly root?: string
+}
+
+// The sandbox makes these itself, whatever the root has under their names.
+const OWN = new Set(['etc', 'dev', 'proc', 'tmp', 'build', 'mix'])
+const TMP_BYTES = 4 * 2 ** 30
+const SHM_BYTES = 2 ** 30
+
+/** Bubblewrap's arguments for the whole file system of a build. */
+export function mountArguments(
+  host: Host,
+  descriptors: Descriptors,
+  { storeDirectory, buildDirectory, inputs, root, etc }: Mounts & { readonly etc: string },
+): string[] {
+  const bind = (how: '--bind-fd' | '--ro-bind-fd', path: string, at: string): string[] => [
+    how,
+    String(descriptors.open(path)),
+    at,
+  ]
+  return [
+    ...(root === undefined ? [] : rootArguments(host, root, bind)),
+    ...['--proc', '/proc', '--dev', '/dev'],
+    ...['--perms', '1777', '--size', String(SHM_BYTES), '--tmpfs', '/dev/shm'],
+    ...['--perms', '1777', '--size', String(TMP_BYTES), '--tmpfs', '/tmp'],
+    ...bind('--ro-bind-fd', etc, '/etc'),
+    ...bind('--bind-fd', buildDirectory, '/build'),
+    ...bind('--bind-fd', storeDirectory, STORE_DIRECTORY),
+    ...inputs.flatMap(({ hostPath, path }) => bind('--ro-bind-fd', hostPath, absolute(path))),
+    // What bubblewrap made on the way to the mounts above must not take a build's files.
+    ...['--remount-ro', '/'],
+  ]
+}
+
+function rootArguments(
+  host: Host,
+  root: string,
+  bind: (how: '--ro-bind-fd', path: string, at: string) => string[],
+): string[] {
+  const names = host.files.list(root).filter(name => !OWN.has(name))
+  return names.flatMap(name => {
+    const path = join(root, name)
+    return host.files.lstat(path)?.isSymbolicLink()
+      ? ['--symlink', host.files.readLink(path), `/${name}`]
+      : bind('--ro-bind-fd', path, `/${name}`)
+  })
+}

@@ -1,0 +1,42 @@
+import { Socket } from 'node:net'
+import { MixosError } from '../../graph/error.ts'
+import type { Host } from '../host.ts'
+
+/** Both ends of a pipe. */
+export interface Pipe {
+  /** Ends when no process holds the writing end any more. */
+  readonly output: Socket
+  /** For the child; to be closed here once it runs. */
+  readonly writeEnd: number
+}
+
+/**
+ * Makes a named pipe that `openPipe` can be used on again and again. Node gives its children sockets for
+ * pipes, and a socket cannot be opened as /dev/stdout or /dev/stderr, which builds do.
+ */
+export async function makePipe(host: Host, busybox: string, path: string): Promise<void> {
+  const child = host.processes.spawn(busybox, ['mkfifo', '-m', '666', path], {
+    stdio: 'ignore',
+    env: {},
+  })
+  const problem = await new Promise<string | undefined>(resolve => {
+    child.once('error', error => resolve(error.message))
+    child.once('exit', code => resolve(code === 0 ? undefined : `mkfifo ${path} failed`))
+  })
+  if (problem === undefined) return
+  throw new MixosError('SANDBOX_UNAVAILABLE', `cannot run ${busybox}: ${problem}`, {
+    hint: 'the store must lie on a file system that is not mounted noexec',
+  })
+}
+
+export function openPipe(host: Host, path: string): Pipe {
+  // Opening one end of a pipe waits for the other end; opening both at once does not.
+  const both = host.files.open(path, 'lock')
+  try {
+    const readEnd = host.files.open(path, 'read')
+    const output = new Socket({ fd: readEnd, readable: true, writable: false })
+    return { output, writeEnd: host.files.open(path, 'write') }
+  } finally {
+    host.files.close(both)
+  }
+}
