@@ -55,7 +55,7 @@ export const name = (description: string, displayName = 'name') =>
   positional({ type: PackageName, displayName, description })
 
 export const names = (description: string) =>
-  restPositionals({ type: PackageName, displayName: 'name...', description })
+  restPositionals({ type: PackageName, displayName: 'name', description })
 
 export const optionalName = (fallback: string, description: string) =>
   positional({

@@ -60,3 +60,6 @@ function listenForInterruption(reporter: Reporter): AbortController {
 }
 
 const errorCode = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
+
+// `node cli/mixos.ts` works as well, only slower to start than launch.js, which says why.
+if (import.meta.main) await main()

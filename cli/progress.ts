@@ -43,6 +43,7 @@ export function openProgress(terminal: Terminal, now: () => number): Progress {
     if (!terminal.isLive || timer) return
     timer = setInterval(draw, REDRAW_EVERY)
     timer.unref()
+    draw()
   }
   return {
     event: event => {
@@ -53,7 +54,6 @@ export function openProgress(terminal: Terminal, now: () => number): Progress {
           ).size
           return
         case 'started':
-          wake()
           running.set(event.step, {
             label: event.label,
             action: VERB[event.action],
@@ -61,6 +61,7 @@ export function openProgress(terminal: Terminal, now: () => number): Progress {
           })
           if (!terminal.isLive && event.action === 'build')
             terminal.print(`building ${event.label}`)
+          wake()
           return
         case 'progress': {
           const step = running.get(event.step)

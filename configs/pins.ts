@@ -2,11 +2,10 @@
 export const pins: Pins = {
   suite: 'trixie',
 
-  // The archive key, the security archive's key and the release key of Debian 13. Each signs with
-  // its primary key or with a subkey of it.
+  // The archive key and the release key of Debian 13. Each signs with its primary key or with a
+  // subkey of it.
   keyFingerprints: [
     '04B54C3CDCA79751B16BC6B5225629DF75B188BD',
-    '5E04A1E3223A19A20706E20F9904613D4CCE68C6',
     '41587F7DB8C774BCCF131416762F67A0B2C39DE4',
   ],
 
@@ -74,43 +73,28 @@ export const pins: Pins = {
     qemu: ['bash', 'coreutils', 'ipxe-qemu', 'ovmf', 'qemu-system-x86', 'seabios'],
   },
 
-  // Upstream's own address comes first where the bytes are the same. Debian packs Linux and GCC anew,
-  // so for those there is only the mirror.
+  // The versions are those of the suite, which gets nothing but fixes. Another one is pinned with
+  // `{ version, urls }`. Debian packs Linux and GCC anew, so for those there is no address of upstream's.
   sources: {
     busybox: {
-      version: '1.37.0',
-      urls: [
-        'https://busybox.net/downloads/busybox-1.37.0.tar.bz2',
-        'mirror://debian/pool/main/b/busybox/busybox_1.37.0.orig.tar.bz2',
-      ],
+      debian: 'busybox',
+      file: '.orig.tar.bz2',
+      urls: ['https://busybox.net/downloads/busybox-{version}.tar.bz2'],
     },
-    gcc: {
-      version: '14.2.0',
-      urls: ['mirror://debian/pool/main/g/gcc-14/gcc-14_14.2.0.orig.tar.gz'],
-    },
+    gcc: { debian: 'gcc-14', file: '.orig.tar.gz' },
     grub: {
-      version: '2.12',
-      urls: [
-        'https://ftp.gnu.org/gnu/grub/grub-2.12.tar.xz',
-        'mirror://debian/pool/main/g/grub2/grub2_2.12.orig.tar.xz',
-      ],
+      debian: 'grub2',
+      file: '.orig.tar.xz',
+      urls: ['https://ftp.gnu.org/gnu/grub/grub-{version}.tar.xz'],
     },
-    linux: {
-      version: '6.12.107',
-      urls: ['mirror://debian/pool/main/l/linux/linux_6.12.107.orig.tar.xz'],
-    },
+    linux: { debian: 'linux', file: '.orig.tar.xz' },
     musl: {
-      version: '1.2.5',
-      urls: [
-        'https://musl.libc.org/releases/musl-1.2.5.tar.gz',
-        'mirror://debian/pool/main/m/musl/musl_1.2.5.orig.tar.gz',
-      ],
+      debian: 'musl',
+      file: '.orig.tar.gz',
+      urls: ['https://musl.libc.org/releases/musl-{version}.tar.gz'],
     },
     // What upstream fixed after the release, as Debian carries it.
-    'musl-patches': {
-      version: '1.2.5-3.1',
-      urls: ['mirror://debian/pool/main/m/musl/musl_1.2.5-3.1~deb13u1.debian.tar.xz'],
-    },
+    'musl-patches': { debian: 'musl', file: '.debian.tar.xz' },
   },
 }
 
@@ -121,7 +105,17 @@ export interface Pins {
   readonly keyFingerprints: readonly string[]
   /** The packages wanted in each seed; what they depend on comes along, what they recommend does not. */
   readonly seeds: Readonly<Record<string, readonly string[]>>
-  readonly sources: Readonly<
-    Record<string, { readonly version: string; readonly urls: readonly string[] }>
-  >
+  readonly sources: Readonly<Record<string, Source>>
 }
+
+/** A source of a given version, or the one that Debian's suite has. */
+export type Source =
+  | { readonly version: string; readonly urls: readonly string[] }
+  | {
+      /** The source package. */
+      readonly debian: string
+      /** How the wanted file of it ends. */
+      readonly file: string
+      /** Where upstream serves the same bytes, `{version}` standing for the version; tried first. */
+      readonly urls?: readonly string[]
+    }

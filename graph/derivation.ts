@@ -51,6 +51,7 @@ export interface DerivationSpec {
 // A variable of the name __proto__ could not be told from an object's prototype.
 const VARIABLE = /^(?!__proto__$)[a-zA-Z_][a-zA-Z0-9_]*$/
 const SLOT = /^[a-z][a-zA-Z0-9_]*$/
+const BUILTIN = /^builtin:[a-z-]+$/
 const SHA256 = /^sha256:[0-9a-f]{64}$/
 
 const NAME_HINT = 'use letters, digits and + . _ -, starting with a letter or a digit'
@@ -159,11 +160,8 @@ function refuseClashes({ inputs, outputs, env }: Derivation, refuse: Refuse): vo
 function refuseProgram({ builder, inputs, fetch }: Derivation, refuse: Refuse): void {
   const program = builder[0] as string
   const [slot = '', ...path] = program.split('/')
-  if (
-    !/^builtin:[a-z-]+$/.test(program) &&
-    slot !== '' &&
-    !(Object.hasOwn(inputs, slot) && path.length > 0)
-  ) {
+  const isPath = path.length > 0 && (slot === '' || Object.hasOwn(inputs, slot))
+  if (!isPath && !BUILTIN.test(program)) {
     refuse(`cannot run ${JSON.stringify(program)}`, 'use /PATH, INPUT/PATH or builtin:NAME')
   }
   if ((program === 'builtin:fetch-url') !== (fetch !== undefined)) {

@@ -19,7 +19,7 @@ export interface Lock {
 }
 
 const VERSION = 1
-// What begins with a letter or a digit is no property that every object has.
+// Above all not __proto__, which cannot be set like another property.
 const NAME = /^[a-zA-Z0-9]\S*$/
 const HINT = 'restore the file, or write it anew with: mixos lock update'
 

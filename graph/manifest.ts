@@ -1,6 +1,12 @@
 import { blake3Hex } from './blake3.ts'
 import { MixosError } from './error.ts'
-import { DIGEST_LENGTH, isLabel, type ObjectHash, parseStorePath, type StorePath } from './store-path.ts'
+import {
+  DIGEST_LENGTH,
+  isLabel,
+  type ObjectHash,
+  parseStorePath,
+  type StorePath,
+} from './store-path.ts'
 
 /**
  * One node of an object's tree. `path` is relative to the object, '' for the object itself.

@@ -1,7 +1,9 @@
-import { join } from 'node:path'
-import { closureOf } from '../graph/closure.ts'
+import { basename, join } from 'node:path'
+import { closureOf, topologicalOrder } from '../graph/closure.ts'
+import { MixosError } from '../graph/error.ts'
 import { digestOfPath, parseStorePath, type StorePath } from '../graph/store-path.ts'
 import { pathLock } from './path-lock.ts'
+import type { RecordHead } from './records.ts'
 import { removeTree } from './remove.ts'
 import { listRoots, staleRoots } from './roots.ts'
 import type { Store } from './store.ts'
@@ -29,7 +31,6 @@ export function garbageOf(store: Store): Collected {
     path => store.head(path)?.references ?? [],
   )
   const objects = valid.filter(path => !live.has(path))
-  const dead = new Set(objects)
   const list = (directory: string): string[] =>
     host.files.list(directory).map(name => join(directory, name))
   const records = new Set(valid.map(path => layout.record(digestOfPath(path))))
@@ -40,25 +41,37 @@ export function garbageOf(store: Store): Collected {
       path => !isValid.has(parseStorePath(path.slice(layout.objects.length + 1)) as StorePath),
     ),
     ...list(layout.records).filter(path => !records.has(path)),
-    ...list(layout.traces).filter(path => {
-      const text = host.files.read(path)
-      return (
-        !text ||
-        Object.values(parseTrace(text.toString(), path).outputs).some(
-          output => dead.has(output) || !isValid.has(output),
-        )
-      )
-    }),
+    ...list(layout.traces).filter(path => !leadsToOnly(live, host.files.read(path), path)),
     ...staleRoots(store),
   ]
-  const bytes = objects.reduce((sum, path) => sum + (store.record(path)?.size ?? 0), 0)
+  const bytes = objects.reduce((sum, path) => sum + (headOf(store, path)?.size ?? 0), 0)
   return { objects, bytes, leftovers }
+}
+
+/** Undefined for a dead object's record that cannot be read: it goes anyway. */
+function headOf(store: Store, path: StorePath): RecordHead | undefined {
+  return ifValid(() => store.head(path))
+}
+
+/** False also for what is no trace: nothing can use it. */
+function leadsToOnly(live: ReadonlySet<StorePath>, text: Buffer | undefined, at: string): boolean {
+  const trace = text && ifValid(() => parseTrace(text.toString(), basename(at), at))
+  return trace !== undefined && Object.values(trace.outputs).every(path => live.has(path))
+}
+
+function ifValid<T>(parse: () => T): T | undefined {
+  try {
+    return parse()
+  } catch (error) {
+    if (error instanceof MixosError && error.code === 'RECORD_INVALID') return undefined
+    throw error
+  }
 }
 
 /**
  * Deletes what no root needs, and what crashes left behind. Waits until nothing realizes in the store and keeps
- * others from starting. Order: traces, then records, then trees, so that a crash leaves no record of a
- * half-deleted object. Needs no free space.
+ * others from starting. Order: traces, then records, referrers first, then trees. So a crash leaves no record of
+ * a half-deleted object, and none that refers to what is gone. Needs no free space.
  */
 export async function collect(
   store: Store,
@@ -70,7 +83,10 @@ export async function collect(
     const garbage = garbageOf(store)
     for (const path of garbage.leftovers) removeTree(host, path)
     await syncDirectory(host, layout.traces)
-    for (const path of garbage.objects) host.files.unlink(layout.record(digestOfPath(path)))
+    const references = (path: StorePath) => headOf(store, path)?.references ?? []
+    const dead = new Set(garbage.objects)
+    const order = topologicalOrder(dead, path => references(path).filter(path => dead.has(path)))
+    for (const path of order.reverse()) host.files.unlink(layout.record(digestOfPath(path)))
     await syncDirectory(host, layout.records)
     for (const path of garbage.objects) removeTree(host, layout.object(path))
     return garbage

@@ -11,7 +11,14 @@ export interface Download extends Target, Disposable {
   hash(): Sha256
 }
 
-// More than any source; it bounds what a server can make us write when the size is not known.
+export interface DownloadOptions {
+  readonly path: string
+  /** Undefined where it is not known beforehand. */
+  readonly size: number | undefined
+  /** The most that is written where the size is not known; more than any source by default. */
+  readonly limit?: number
+}
+
 const MAX_SIZE = 8 * 2 ** 30
 const CHUNK = 1 << 20
 
@@ -21,11 +28,10 @@ const CHUNK = 1 << 20
  */
 export async function openDownload(
   host: Host,
-  { path, size }: { path: string; size: number | undefined },
+  { path, size, limit = size ?? MAX_SIZE }: DownloadOptions,
 ): Promise<Download> {
   // Loaded when first used, like the network.
   const { createHash } = await import('node:crypto')
-  const limit = size ?? MAX_SIZE
   const held = heldBytes(host, path, limit)
   const fd = host.files.open(path, held === undefined ? 'create' : 'write')
   let sha256 = createHash('sha256')

@@ -50,6 +50,8 @@ export interface Files {
   /** No-op where there is nothing. */
   unlink(path: string): void
   removeDirectory(path: string): void
+  /** A directory that may be written to and all in it, whatever its names; symlinks are not followed. */
+  removeAll(path: string): void
   /** A file or a directory itself, not what is in it. */
   sync(path: string): Promise<void>
   /** Bytes that an ordinary user may still write to the file system that holds `path`. */

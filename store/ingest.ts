@@ -60,8 +60,16 @@ const UNDECODABLE = '\ufffd'
  */
 export function ingest(host: Host, options: IngestOptions): Ingested {
   const copier = new Copier(host, options)
-  copier.copy('')
-  return copier.finish()
+  try {
+    copier.copy('')
+    return copier.finish()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENAMETOOLONG') throw error
+    throw new MixosError('BUILD_OUTPUT_INVALID', `${options.maker}: a path in it is too long`, {
+      hint: 'change the builder to nest its directories less deeply',
+      cause: error,
+    })
+  }
 }
 
 class Copier {
@@ -147,10 +155,7 @@ class Copier {
 
   #copySymlink(path: string, target: string, at: string): void {
     if (target.includes(UNDECODABLE))
-      throw this.#invalid(
-        path,
-        `links to ${JSON.stringify(target)}, which is not plain text`,
-      )
+      throw this.#invalid(path, `links to ${JSON.stringify(target)}, which is not plain text`)
     const bytes = Buffer.from(target)
     const self = this.#rewrite(bytes, 0)
     const rewritten = bytes.toString()
@@ -271,7 +276,7 @@ class Copier {
 }
 
 /** The bytes with the object's own digest written at the offsets. */
-export function withSelf(bytes: Buffer, offsets: readonly number[], digest: string): Buffer {
+function withSelf(bytes: Buffer, offsets: readonly number[], digest: string): Buffer {
   for (const offset of offsets) bytes.write(digest, offset, 'latin1')
   return bytes
 }

@@ -41,14 +41,28 @@ export const ARCHIVE_PIN = 'debian-index'
  * Mirrors drop a file when a newer one replaces it, the archive does not.
  */
 export function withArchive(mirrors: Mirrors, lock: Lock): Mirrors {
-  const made = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(
-    lock.pins[ARCHIVE_PIN]?.version ?? '',
-  )
-  if (!made) return mirrors
-  const [year, month, day, ...time] = made.slice(1).map(Number) as [number, number, number]
-  const next = new Date(Date.UTC(year, month - 1, day + 1, ...time))
-  const stamp = next.toISOString().replace(/[-:]|\.\d+/g, '')
-  return joined(mirrors, { debian: [`https://snapshot.debian.org/archive/debian/${stamp}/`] })
+  const made = parseStamp(lock.pins[ARCHIVE_PIN]?.version ?? '')
+  // The signed index is published some hours before the archive takes it in.
+  return made === undefined ? mirrors : withArchiveAt(mirrors, made + 24 * 3_600_000)
+}
+
+/** Adds the public archive as it was at a time, in milliseconds since the epoch. */
+export function withArchiveAt(mirrors: Mirrors, time: number): Mirrors {
+  const archive = `https://snapshot.debian.org/archive/debian/${formatStamp(time)}/`
+  return joined(mirrors, { debian: [archive] })
+}
+
+/** `20260912T075541Z` */
+export function formatStamp(time: number): string {
+  return new Date(time).toISOString().replace(/[-:]|\.\d+/g, '')
+}
+
+/** Undefined for another form. */
+export function parseStamp(stamp: string): number | undefined {
+  const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(stamp)
+  if (!match) return undefined
+  const [year, month, day, hour, minute, second] = match.slice(1)
+  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
 }
 
 function joined(...all: readonly Mirrors[]): Mirrors {

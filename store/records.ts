@@ -94,7 +94,7 @@ export function parseJson(text: string, where: string): Record<string, unknown> 
 
 function invalid(where: string, what: string, cause?: unknown): MixosError {
   return new MixosError('RECORD_INVALID', `${where}: ${what}`, {
-    hint: 'find and repair damage with: mixos verify',
+    hint: 'delete the file: without its record, the object is made again when it is needed',
     cause,
   })
 }

@@ -6,6 +6,17 @@ import type { Host } from './host.ts'
  * lie in a directory that no build can write to, so nobody can swap a directory for a symlink meanwhile.
  */
 export function removeTree(host: Host, path: string): void {
+  try {
+    removeNamed(host, path)
+  } catch (error) {
+    // A builder may leave names that are not UTF-8, and nest deeper than any path is long.
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (!['ENOTEMPTY', 'ENAMETOOLONG'].includes(code)) throw error
+    host.files.removeAll(path)
+  }
+}
+
+function removeNamed(host: Host, path: string): void {
   const { files } = host
   if (!files.lstat(path)?.isDirectory()) {
     files.unlink(path)
@@ -13,6 +24,6 @@ export function removeTree(host: Host, path: string): void {
   }
   // Objects are read-only, also their directories.
   files.changeMode(path, 0o700)
-  for (const name of files.list(path)) removeTree(host, join(path, name))
+  for (const name of files.list(path)) removeNamed(host, join(path, name))
   files.removeDirectory(path)
 }

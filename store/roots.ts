@@ -2,6 +2,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { blake3Hex } from '../graph/blake3.ts'
 import { MixosError } from '../graph/error.ts'
 import { digestOf, type ObjectHash, parseStorePath, type StorePath } from '../graph/store-path.ts'
+import { pathLock } from './path-lock.ts'
 import type { Store } from './store.ts'
 import { syncDirectory } from './write.ts'
 
@@ -17,28 +18,44 @@ export interface Root {
  * symlink of that name is replaced; anything else is refused with BAD_ARGUMENT.
  */
 export async function addRoot(store: Store, link: string, path: StorePath): Promise<void> {
-  const { files, randomHex } = store.host
   const at = resolve(link)
-  const existing = files.lstat(at)
+  const existing = store.host.files.lstat(at)
   if (existing && !existing.isSymbolicLink()) {
     throw new MixosError('BAD_ARGUMENT', `${at} exists and is not a link`, {
       hint: 'choose another place with --out-link',
     })
   }
-  const target = store.hostPath(path)
-  const register = join(store.layout.roots, digestOf(blake3Hex(at) as ObjectHash))
-  if (existing && files.readLink(at) === target && files.lstat(register)) return
-  // Registered before it exists: there is never a link that looks like a root and is none. A symlink's target says which link it is; a name alone could not hold a whole path.
-  const entry = join(store.layout.scratch, randomHex(20))
-  files.symlink(at, entry)
-  files.rename(entry, register)
-  await syncDirectory(store.host, store.layout.roots)
-  if (existing) {
-    const temp = `${at}.${randomHex(8)}`
+  const name = digestOf(blake3Hex(at) as ObjectHash)
+  const lock = await pathLock(store.host, store.layout.lock(name))
+  try {
+    await register(store, name, at)
+    await point(store, at, store.hostPath(path))
+  } finally {
+    lock.release()
+  }
+}
+
+/** Comes before the link itself, so that there is never a link that looks like a root and is none. */
+async function register({ host, layout }: Store, name: string, link: string): Promise<void> {
+  const at = join(layout.roots, name)
+  if (host.files.lstat(at)) return
+  // A symlink's target says which link it is; a name alone could not hold a whole path.
+  const temp = join(layout.scratch, host.randomHex(20))
+  host.files.symlink(link, temp)
+  host.files.rename(temp, at)
+  await syncDirectory(host, layout.roots)
+}
+
+async function point({ host }: Store, link: string, target: string): Promise<void> {
+  const { files, randomHex } = host
+  if (!files.lstat(link)) files.symlink(target, link)
+  else if (files.readLink(link) === target) return
+  else {
+    const temp = `${link}.${randomHex(8)}`
     files.symlink(target, temp)
-    files.rename(temp, at)
-  } else files.symlink(target, at)
-  await syncDirectory(store.host, dirname(at))
+    files.rename(temp, link)
+  }
+  await syncDirectory(host, dirname(link))
 }
 
 /** The roots whose links still point into the store, by link. */

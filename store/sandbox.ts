@@ -1,18 +1,14 @@
-import { once } from 'node:events'
 import { totalmem } from 'node:os'
-import { join } from 'node:path'
 import { MixosError } from '../graph/error.ts'
 import type { Host } from './host.ts'
-import { Descriptors } from './sandbox/descriptors.ts'
-import { BUSYBOX, launch } from './sandbox/launch.ts'
-import { type Limits, watch } from './sandbox/limits.ts'
-import { type Mounts, mountArguments } from './sandbox/mounts.ts'
-import { makePipe, openPipe } from './sandbox/pipe.ts'
-import { type Ended, readReport, waitUntilGone } from './sandbox/report.ts'
-import { seccompFilter } from './sandbox/seccomp.ts'
-import { BUBBLEWRAP, checkTools, type SandboxTools } from './sandbox/tools.ts'
-import { unavailable } from './sandbox/unavailable.ts'
-import { dropArguments, mustDrop, uidOf } from './sandbox/unprivileged.ts'
+import { attend, type Ended } from './sandbox/attend.ts'
+import { type Bench, placeOf, prepare } from './sandbox/bench.ts'
+import type { Limits } from './sandbox/limits.ts'
+import type { Mounts } from './sandbox/mounts.ts'
+import { makePipe } from './sandbox/pipe.ts'
+import { start } from './sandbox/start.ts'
+import { checkTools, type SandboxTools } from './sandbox/tools.ts'
+import { mustDrop } from './sandbox/unprivileged.ts'
 
 export type { Limits, SandboxTools }
 
@@ -24,7 +20,7 @@ export const DEFAULT_LIMITS: Limits = {
   processes: 4096,
 }
 
-/** One build. Host paths may not be writable for anyone but the user who runs the tool. */
+/** One build. Only the user who runs the tool may be able to change what its host paths lead to. */
 export interface BuildRequest extends Mounts {
   /** A program by its path inside, and its arguments. */
   readonly argv: readonly string[]
@@ -32,25 +28,25 @@ export interface BuildRequest extends Mounts {
   readonly env: Readonly<Record<string, string>>
   readonly limits: Limits
   readonly signal: AbortSignal
-  /** What it writes to stdout and stderr, in order. */
-  readonly onOutput: (chunk: Buffer) => void
+  /** Gets what it writes to stdout and stderr, in order. */
+  onOutput(chunk: Buffer): void
 }
 
 /**
  * Runs builds that see nothing but what they are given: no network, no other process, no file of the
- * host. Safe to use for several builds at once.
+ * host. Several may run at once.
  */
 export interface Sandbox {
   /**
-   * Resolves or rejects only after every process of the build has ended. Throws BUILD_LIMIT, CANCELLED,
-   * or SANDBOX_UNAVAILABLE where this machine cannot do it: nothing ever runs outside the sandbox.
+   * Settles only after every process of the build has ended. Throws BUILD_LIMIT, CANCELLED, or
+   * SANDBOX_UNAVAILABLE where this machine cannot do it: nothing ever runs outside the sandbox.
    */
   run(request: BuildRequest): Promise<Ended>
 }
 
 /**
- * `scratch` is a directory that nobody else uses, also no other process of this tool; the caller removes
- * it. Run as root, builds get another user id each, and their writable directories change owner to it.
+ * `scratch` is a new or empty directory for this sandbox alone; the caller removes it. For root, each
+ * build runs as an otherwise unused user, and its writable directories change owner to that user.
  */
 export async function openSandbox(
   host: Host,
@@ -58,25 +54,20 @@ export async function openSandbox(
   scratch: string,
 ): Promise<Sandbox> {
   checkTools(host, tools)
-  const bench: Bench = {
-    host,
-    tools,
-    scratch,
-    drops: mustDrop(host),
-    firstUid: Number.parseInt(host.randomHex(4), 16),
-  }
+  const bench: Bench = { host, tools, scratch, drops: mustDrop(host) }
   prepare(bench)
-  const slots = new Map<number, Promise<void>>()
+  const pipes = new Map<number, Promise<void>>()
   const busy = new Set<number>()
   return {
     run: async request => {
-      check(request)
+      refuseAmbiguous(request)
       let slot = 0
       while (busy.has(slot)) slot++
       busy.add(slot)
       try {
-        if (!slots.has(slot)) slots.set(slot, makePipe(host, tools.busybox, pipeOf(bench, slot)))
-        await slots.get(slot)
+        if (!pipes.has(slot))
+          pipes.set(slot, makePipe(host, tools.busybox, placeOf(bench, slot).pipe))
+        await pipes.get(slot)
         return await runIn(bench, slot, request)
       } finally {
         busy.delete(slot)
@@ -85,58 +76,27 @@ export async function openSandbox(
   }
 }
 
-interface Bench {
-  readonly host: Host
-  readonly tools: SandboxTools
-  readonly scratch: string
-  readonly drops: boolean
-  readonly firstUid: number
-}
-
-const etcOf = ({ scratch }: Bench): string => join(scratch, 'etc')
-const filterOf = ({ scratch }: Bench): string => join(scratch, 'seccomp')
-const pipeOf = ({ scratch }: Bench, slot: number): string => join(scratch, `pipe-${slot}`)
-const reportOf = ({ scratch }: Bench, slot: number): string => join(scratch, `report-${slot}`)
-const argumentsOf = ({ scratch }: Bench, slot: number): string => join(scratch, `arguments-${slot}`)
-
-const ETC = {
-  passwd: [
-    'root:x:0:0:root:/:/noshell',
-    'builder:x:1000:100:builder:/homeless:/noshell',
-    'nobody:x:65534:65534:nobody:/:/noshell',
-  ],
-  group: ['root:x:0:', 'users:x:100:', 'nogroup:x:65534:'],
-  hosts: ['127.0.0.1 localhost', '::1 localhost'],
-}
-
-function prepare(bench: Bench): void {
+async function runIn(bench: Bench, slot: number, request: BuildRequest): Promise<Ended> {
+  if (request.signal.aborted) throw new MixosError('CANCELLED', 'the build was cancelled')
   const { files } = bench.host
-  files.makeDirectory(etcOf(bench))
-  files.changeMode(etcOf(bench), 0o755)
-  for (const [name, lines] of Object.entries(ETC)) {
-    const path = join(etcOf(bench), name)
-    files.writeNew(path, `${lines.join('\n')}\n`)
-    files.changeMode(path, 0o444)
+  const place = placeOf(bench, slot)
+  const { limits, signal, buildDirectory, storeDirectory } = request
+  try {
+    const started = start(bench, place, { ...request, processes: limits.processes })
+    return await attend(bench, place, started, {
+      limits,
+      signal,
+      directories: [buildDirectory, storeDirectory],
+      onOutput: chunk => request.onOutput(chunk),
+    })
+  } finally {
+    files.unlink(place.report)
+    files.unlink(place.arguments)
   }
-  files.writeNew(filterOf(bench), seccompFilter())
 }
 
-function check({ argv, env, signal }: BuildRequest): void {
-  if (signal.aborted) throw cancelled()
-  // Bubblewrap's arguments are separated by NUL, so that one could become two.
+// Bubblewrap reads its arguments separated by NUL, so one that holds a NUL would become two.
+function refuseAmbiguous({ argv, env }: BuildRequest): void {
   const nul = [...argv, ...Object.entries(env).flat()].find(text => text.includes('\0'))
   if (nul !== undefined) throw new Error(`a NUL byte in ${JSON.stringify(nul.slice(0, 40))}`)
-}
-
-const cancelled = (): MixosError => new MixosError('CANCELLED', 'the build was cancelled')
-
-async function runIn(bench: Bench, slot: number, request: BuildRequest): Promise<Ended> {
-  const { host } = bench
-  try {
-    const build = start(bench, slot, request)
-    return await attend(bench, slot, build, request)
-  } finally {
-    host.files.unlink(reportOf(bench, slot))
-    host.files.unlink(argumentsOf(bench, slot))
-  }
 }

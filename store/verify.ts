@@ -2,8 +2,13 @@ import { join } from 'node:path'
 import { blake3Stream } from '../graph/blake3.ts'
 import { MixosError } from '../graph/error.ts'
 import { type Entry, SELF_PLACEHOLDER } from '../graph/manifest.ts'
-import { digestOfPath, type StorePath } from '../graph/store-path.ts'
-import { withSelf } from './ingest.ts'
+import {
+  DIGEST_LENGTH,
+  type Digest,
+  digestOfPath,
+  parseStorePath,
+  type StorePath,
+} from '../graph/store-path.ts'
 import type { Store } from './store.ts'
 
 export interface Problem {
@@ -16,7 +21,10 @@ export interface Verified {
   readonly problems: readonly Problem[]
 }
 
-/** Reads every byte of every object, or of the given ones, and compares it with the record. Changes nothing. */
+/**
+ * Reads every byte of every object, or of the given ones, and compares it with the record. Changes nothing.
+ * A tree without a record is not reported: it is no object, and the next collection deletes it.
+ */
 export function verify(
   store: Store,
   options: { paths?: readonly StorePath[]; onObject?: (path: StorePath) => void } = {},
@@ -26,7 +34,19 @@ export function verify(
     options.onObject?.(path)
     return problemsOf(store, path).map(message => ({ path, message }))
   })
-  return { checked: paths.length, problems }
+  const lost = options.paths ? [] : lostObjects(store, paths)
+  return { checked: paths.length + lost.length, problems: [...problems, ...lost] }
+}
+
+/** Records whose trees are gone. */
+function lostObjects(store: Store, found: readonly StorePath[]): Problem[] {
+  const { host, layout } = store
+  const digests = new Set(found.map(digestOfPath))
+  return host.files.list(layout.records).flatMap(name => {
+    const path = parseStorePath(name.replace(/\.json$/, '-unknown'))
+    if (!path || digests.has(digestOfPath(path))) return []
+    return [{ path, message: `it has a record, ${join(layout.records, name)}, but no tree` }]
+  })
 }
 
 function problemsOf(store: Store, path: StorePath): string[] {
@@ -66,40 +86,65 @@ function problemOf(store: Store, path: StorePath, entry: Entry): string | undefi
         ? 'symlink'
         : 'special file'
   if (type !== entry.type) return `expected a ${entry.type}, got a ${type}`
+  if (stats.mtimeMs !== 1000) return `expected mtime 1, got ${stats.mtimeMs / 1000}`
+  const { self = [] } = entry.type === 'directory' ? {} : entry
   if (entry.type === 'symlink') {
-    const target = withSelf(
-      Buffer.from(entry.target),
-      entry.self ?? [],
-      digestOfPath(path),
-    ).toString()
     const got = files.readLink(at)
-    return got === target ? undefined : `expected a link to ${target}, got one to ${got}`
+    const bytes = Buffer.from(got)
+    const isOwn = maskSelf(bytes, { self, digest: digestOfPath(path), position: 0 })
+    if (isOwn && bytes.toString() === entry.target) return undefined
+    return `expected a link to ${entry.target.replaceAll(SELF_PLACEHOLDER, digestOfPath(path))}, got one to ${got}`
   }
   const mode = entry.type === 'directory' || entry.executable ? 0o555 : 0o444
   if ((stats.mode & 0o7777) !== mode)
     return `expected mode ${mode.toString(8)}, got ${(stats.mode & 0o7777).toString(8)}`
   if (entry.type === 'directory') return undefined
   if (stats.size !== entry.size) return `expected ${entry.size} bytes, got ${stats.size}`
-  const hash = hashFile(store, at, entry.self ?? [], digestOfPath(path))
+  const hash = hashFile(store, at, { self, digest: digestOfPath(path) })
+  if (hash === undefined) return `its own digest is not where the record says`
   return hash === entry.hash ? undefined : `expected b3:${entry.hash}, got b3:${hash}`
 }
 
-/** The hash of the file with zeros where the object's own digest stands; the digest itself must stand there. */
-function hashFile(store: Store, at: string, self: readonly number[], digest: string): string {
+interface Self {
+  /** Where the object's own digest stands, ascending. */
+  readonly self: readonly number[]
+  readonly digest: Digest
+}
+
+const buffer = Buffer.allocUnsafeSlow(1 << 20)
+
+/** The hash of the file with the placeholder in place of the object's own digest; undefined where that is not there. */
+function hashFile(store: Store, at: string, own: Self): string | undefined {
   const { files } = store.host
   const fd = files.open(at, 'read')
   try {
-    const buffer = Buffer.allocUnsafe(self.length > 0 ? files.statOf(fd).size : 1 << 20)
     const stream = blake3Stream()
-    for (let read = files.readInto(fd, buffer); read > 0; read = files.readInto(fd, buffer)) {
-      for (const offset of self) {
-        if (buffer.toString('latin1', offset, offset + digest.length) !== digest)
-          return `0, since its own digest is not at ${offset}`
-      }
-      stream.update(withSelf(buffer.subarray(0, read), self, SELF_PLACEHOLDER))
+    for (let position = 0; ; ) {
+      const read = files.readInto(fd, buffer)
+      if (read === 0) return stream.hex()
+      const chunk = buffer.subarray(0, read)
+      if (!maskSelf(chunk, { ...own, position })) return undefined
+      stream.update(chunk)
+      position += read
     }
-    return stream.hex()
   } finally {
     files.close(fd)
   }
+}
+
+/**
+ * Puts the placeholder where the object's own digest stands in `chunk`, which begins at `position` of the whole.
+ * False where something else stands there. A digest may begin or end outside of the chunk.
+ */
+function maskSelf(chunk: Buffer, { self, digest, position }: Self & { position: number }): boolean {
+  for (const offset of self) {
+    const from = Math.max(offset - position, 0)
+    const to = Math.min(offset - position + DIGEST_LENGTH, chunk.length)
+    if (from >= to) continue
+    const skipped = from - (offset - position)
+    const expected = digest.slice(skipped, skipped + to - from)
+    if (chunk.toString('latin1', from, to) !== expected) return false
+    chunk.write(SELF_PLACEHOLDER.slice(0, to - from), from, 'latin1')
+  }
+  return true
 }

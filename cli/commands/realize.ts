@@ -120,13 +120,13 @@ function describePlan({ steps }: Plan): Answer {
   const rows = todo.map(step => [step.action, labelOf(step.derivation)])
   const sum = `${plural(count('build'), 'step')} to build, ${count('fetch')} to fetch, ${count('reuse')} to reuse`
   const text = todo.length === 0 ? 'nothing to do' : `${table(rows)}\n${sum}`
-  const record = Object.fromEntries(
-    distinct.map(({ hash, action, derivation, outputs }) => [
-      hash,
-      { label: labelOf(derivation), action, ...(outputs && { outputs }) },
-    ]),
-  )
-  return { text, record: { steps: record } }
+  const plan = distinct.map(({ hash, action, derivation, outputs }) => ({
+    label: labelOf(derivation),
+    derivation: hash,
+    action,
+    ...(outputs && { outputs }),
+  }))
+  return { text, record: { plan } }
 }
 
 function describeRealized(

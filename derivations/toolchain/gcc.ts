@@ -77,7 +77,7 @@ mkdir -p /build/source/gcc/testsuite/selftests
 sed -i 's/^s-tm-texi:.*/s-tm-texi:/' /build/source/gcc/Makefile.in
 touch /build/objects/gcc/s-tm-texi
 ln -s "$musl/lib" /build/sysroot/lib
-cp -rs "$musl/include/." "$headers/include/." /build/sysroot/include/
+cp -rs --no-preserve=mode "$musl/include/." "$headers/include/." /build/sysroot/include/
 mkdir /build/bin
 for tool in ar as ld nm objcopy objdump ranlib readelf strip; do
   ln -s "/usr/bin/$tool" "/build/bin/x86_64-linux-musl-$tool"

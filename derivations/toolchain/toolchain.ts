@@ -39,7 +39,7 @@ ln -s "$gcc/libexec" "$out/libexec"
 ln -s "$gcc/$files"/* "$out/$files/"
 ln -s "$gcc/$target"/* "$out/$target/"
 ln -s "$musl/lib" "$out/$target/sysroot/lib"
-cp -rs "$musl/include/." "$headers/include/." "$out/$target/sysroot/include/"
+cp -rs --no-preserve=mode "$musl/include/." "$headers/include/." "$out/$target/sysroot/include/"
 
 "$out/bin/$target-gcc" -dumpspecs >"$out/$files/specs"
 cat >>"$out/$files/specs" <<END

@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path'
+import { type Derivation, labelOf } from '../../graph/derivation.ts'
 import { MixosError } from '../../graph/error.ts'
 import { isEntryName } from '../../graph/manifest.ts'
 import type { Builtin } from './builtin.ts'
@@ -9,23 +10,45 @@ import type { Builtin } from './builtin.ts'
  */
 export const writeFiles: Builtin = async ({ store, derivation, target }) => {
   const { files } = store.host
+  const tree = parseTree(derivation)
   files.makeDirectory(target)
-  const tree: Record<string, unknown> = JSON.parse(derivation.env.files ?? '{}')
   for (const [path, content] of Object.entries(tree)) {
     const refuse = (what: string): never => {
-      throw new MixosError(
-        'DERIVATION_INVALID',
-        `${derivation.name}: file ${JSON.stringify(path)} ${what}`,
-      )
+      throw invalid(derivation, `file ${JSON.stringify(path)} ${what}`)
     }
     if (!path.split('/').every(isEntryName)) refuse('is not a relative path of plain names')
+    // Else a symlink could lead out of the tree.
+    if (parentsOf(path).some(parent => Object.hasOwn(tree, parent)))
+      refuse('lies in what is not a directory')
     const at = join(target, path)
     files.makeDirectory(dirname(at))
     if (typeof content === 'string') files.writeNew(at, content, 0o644)
     else if (isText(content, 'executable')) files.writeNew(at, content.executable, 0o755)
-    else if (isText(content, 'symlink')) files.symlink(content.symlink, at)
-    else refuse('is neither text, { executable } nor { symlink }')
+    else if (!isText(content, 'symlink')) refuse('is neither text, { executable } nor { symlink }')
+    else if (!/^[^\0]+$/.test(content.symlink)) refuse('links to what cannot be a path')
+    else files.symlink(content.symlink, at)
   }
+}
+
+function parseTree(derivation: Derivation): Record<string, unknown> {
+  try {
+    const tree: unknown = JSON.parse(derivation.env.files ?? '{}')
+    if (typeof tree === 'object' && tree !== null && !Array.isArray(tree))
+      return tree as Record<string, unknown>
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    throw invalid(derivation, `the variable files is not JSON: ${error.message}`)
+  }
+  throw invalid(derivation, 'the variable files is not a JSON object')
+}
+
+function invalid(derivation: Derivation, what: string): MixosError {
+  return new MixosError('DERIVATION_INVALID', `${labelOf(derivation)}: ${what}`)
+}
+
+function parentsOf(path: string): string[] {
+  const names = path.split('/')
+  return names.slice(1).map((_, index) => names.slice(0, index + 1).join('/'))
 }
 
 function isText<K extends string>(content: unknown, key: K): content is Record<K, string> {

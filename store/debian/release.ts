@@ -29,10 +29,15 @@ export async function verifyRelease(text: string, trust: Trust): Promise<Release
   const signed = await signedText(text, trust)
   const release = parseRelease(signed)
   const refuse = (problem: string) =>
-    invalid(`the index of ${trust.suite} ${problem}`, 'name another mirror in $XDG_CONFIG_HOME/mixos/mirrors.json')
-  if (release.codename !== trust.suite) throw refuse(`is that of ${JSON.stringify(release.codename)}`)
-  if (Number.isNaN(release.date) || release.files.size === 0) throw refuse('has no date or no files')
-  if (release.validUntil <= trust.now) throw refuse(`expired on ${new Date(release.validUntil).toISOString()}`)
+    invalid(
+      `the index of ${trust.suite} ${problem}`,
+      'name another mirror in $XDG_CONFIG_HOME/mixos/mirrors.json',
+    )
+  if (release.codename !== trust.suite)
+    throw refuse(`is that of ${JSON.stringify(release.codename)}`)
+  if (Number.isNaN(release.date) || release.files.size === 0)
+    throw refuse('has no date or no files')
+  if (!(release.validUntil > trust.now)) throw refuse(`expired: it is valid until ${release.until}`)
   return release
 }
 
@@ -57,7 +62,9 @@ async function signedText(text: string, trust: Trust): Promise<string> {
 async function trustedKeys({ keyRings, fingerprints, suite }: Trust): Promise<Key[]> {
   const { readKeys } = await import('openpgp')
   const found: Key[] = []
-  for (const binaryKeys of keyRings) found.push(...(await readKeys({ binaryKeys })))
+  for (const binaryKeys of keyRings) {
+    found.push(...(await readKeys({ binaryKeys }).catch(() => [])))
+  }
   const names = found.map(key => key.getFingerprint().toUpperCase())
   const trusted = found.filter((_, index) => fingerprints.includes(names[index] as string))
   if (trusted.length > 0) return trusted
@@ -71,7 +78,11 @@ const KEYS = 'if the archive has a new key, check its fingerprint and add it to 
 
 function unsigned({ suite, fingerprints }: Trust, how: string, cause: unknown): MixosError {
   const wanted = fingerprints.join(' or ')
-  return invalid(`the index of ${suite} is signed ${how}, expected a good signature by ${wanted}`, KEYS, cause)
+  return invalid(
+    `the index of ${suite} is signed ${how}, expected a good signature by ${wanted}`,
+    KEYS,
+    cause,
+  )
 }
 
 function invalid(message: string, hint: string, cause?: unknown): MixosError {
@@ -80,10 +91,13 @@ function invalid(message: string, hint: string, cause?: unknown): MixosError {
 
 function parseRelease(text: string) {
   const [fields = {}] = stanzas(text, ['Codename', 'Date', 'Valid-Until', 'SHA256'])
+  const until = fields['Valid-Until']
   return {
     codename: fields.Codename,
     date: Date.parse(fields.Date ?? ''),
-    validUntil: fields['Valid-Until'] === undefined ? Number.POSITIVE_INFINITY : Date.parse(fields['Valid-Until']),
+    // A stable release has none.
+    validUntil: until === undefined ? Number.POSITIVE_INFINITY : Date.parse(until),
+    until,
     files: checksums(fields.SHA256 ?? ''),
   }
 }

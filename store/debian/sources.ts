@@ -19,18 +19,23 @@ export interface SourceFile {
 const FIELDS = ['Package', 'Version', 'Directory', 'Checksums-Sha256']
 
 /** Reads those of a `Sources` file that are wanted, the newest version of each. Throws Error for damage. */
-export function parseSources(text: string, wanted: ReadonlySet<string>): Map<string, SourcePackage> {
+export function parseSources(
+  text: string,
+  wanted: ReadonlySet<string>,
+): Map<string, SourcePackage> {
   const newest = new Map<string, SourcePackage>()
   for (const stanza of stanzas(text, FIELDS)) {
     const { Package: name = '', Version: version = '', Directory: directory = '' } = stanza
     if (!wanted.has(name)) continue
     const other = newest.get(name)
     if (other && compareVersions(version, other.version) <= 0) continue
-    const files = [...checksums(stanza['Checksums-Sha256'] ?? '')].map(([file, { hash, size }]) => ({
-      path: `${directory}/${file}`,
-      hash,
-      size,
-    }))
+    const files = [...checksums(stanza['Checksums-Sha256'] ?? '')].map(
+      ([file, { hash, size }]) => ({
+        path: `${directory}/${file}`,
+        hash,
+        size,
+      }),
+    )
     if (files.length === 0 || !files.every(({ path }) => isPoolPath(path))) {
       throw new Error(`its entry of ${name} has no valid Directory and Checksums-Sha256`)
     }

@@ -20,6 +20,7 @@ import {
   readSync,
   renameSync,
   rmdirSync,
+  rmSync,
   statfsSync,
   symlinkSync,
   unlinkSync,
@@ -48,7 +49,15 @@ const syncLater = promisify(fsync)
 
 const files: Files = {
   read: path => absentAsUndefined(() => readFileSync(path)),
-  lstat: path => lstatSync(path, { throwIfNoEntry: false }),
+  lstat: path => {
+    try {
+      return lstatSync(path, { throwIfNoEntry: false })
+    } catch (error) {
+      // Below a file there is nothing, and that is certain.
+      if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined
+      throw error
+    }
+  },
   list: path => readdirSync(path).sort(),
   readLink: path => readlinkSync(path),
   makeDirectory: (path, mode = 0o755) => void mkdirSync(path, { recursive: true, mode }),
@@ -79,6 +88,7 @@ const files: Files = {
   rename: (from, to) => renameSync(from, to),
   unlink: path => void absentAsUndefined(() => unlinkSync(path)),
   removeDirectory: path => rmdirSync(path),
+  removeAll: path => rmSync(path, { recursive: true, force: true }),
   sync: async path => {
     const fd = await openLater(path, O_RDONLY | O_NOFOLLOW)
     try {

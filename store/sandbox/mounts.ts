@@ -1,7 +1,8 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { absolute, STORE_DIRECTORY, type StorePath } from '../../graph/store-path.ts'
 import type { Host } from '../host.ts'
 import type { Descriptors } from './descriptors.ts'
+import { CONSOLE } from './launch.ts'
 
 /** What a build sees of the host. */
 export interface Mounts {
@@ -14,6 +15,12 @@ export interface Mounts {
   readonly root?: string
 }
 
+/** What the sandbox adds of its own. */
+interface Own {
+  readonly etc: string
+  readonly pipe: string
+}
+
 // The sandbox makes these itself, whatever the root has under their names.
 const OWN = new Set(['etc', 'dev', 'proc', 'tmp', 'build', 'mix'])
 const TMP_BYTES = 4 * 2 ** 30
@@ -23,7 +30,7 @@ const SHM_BYTES = 2 ** 30
 export function mountArguments(
   host: Host,
   descriptors: Descriptors,
-  { storeDirectory, buildDirectory, inputs, root, etc }: Mounts & { readonly etc: string },
+  { storeDirectory, buildDirectory, inputs, root, etc, pipe }: Mounts & Own,
 ): string[] {
   const bind = (how: '--bind-fd' | '--ro-bind-fd', path: string, at: string): string[] => [
     how,
@@ -35,8 +42,11 @@ export function mountArguments(
     ...['--proc', '/proc', '--dev', '/dev'],
     ...['--perms', '1777', '--size', String(SHM_BYTES), '--tmpfs', '/dev/shm'],
     ...['--perms', '1777', '--size', String(TMP_BYTES), '--tmpfs', '/tmp'],
+    ...bind('--bind-fd', pipe, CONSOLE),
     ...bind('--ro-bind-fd', etc, '/etc'),
     ...bind('--bind-fd', buildDirectory, '/build'),
+    // Or bubblewrap makes it for the owner alone.
+    ...['--dir', dirname(STORE_DIRECTORY)],
     ...bind('--bind-fd', storeDirectory, STORE_DIRECTORY),
     ...inputs.flatMap(({ hostPath, path }) => bind('--ro-bind-fd', hostPath, absolute(path))),
     // What bubblewrap made on the way to the mounts above must not take a build's files.

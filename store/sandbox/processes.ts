@@ -28,7 +28,9 @@ function childrenOf(host: Host, pid: number): number[] {
 }
 
 function numbersIn(host: Host, path: string): number[] {
-  const text = ifAlive(() => host.files.read(path))?.toString().trim()
+  const text = ifAlive(() => host.files.read(path))
+    ?.toString()
+    .trim()
   return text ? text.split(' ').map(Number) : []
 }
 

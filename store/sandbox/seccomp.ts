@@ -1,4 +1,4 @@
-import { type Rule, type Test, assemble } from './bpf.ts'
+import { assemble, type Rule, type Test } from './bpf.ts'
 
 /**
  * What a build may not ask the kernel for. Namespaces already keep a build from most of it; this makes

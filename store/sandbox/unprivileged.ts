@@ -1,60 +1,81 @@
+import { dirname } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import type { Host } from '../host.ts'
 import type { Descriptors } from './descriptors.ts'
 import { BUSYBOX } from './launch.ts'
 import { BUBBLEWRAP } from './tools.ts'
 
-// Of nobody: above what systems give to users, below what they give to containers and to systemd.
+// Nobody's: above what systems give to users, below what they give to containers and systemd.
 const FIRST_UID = 59_000
 const UIDS = 1000
 
-/** True if builds must change to another user first: nothing of a build is ever the host's root. */
+/**
+ * True if builds must run as another user than we do: to the host, nothing of a build is ever root.
+ * Throws SANDBOX_UNAVAILABLE where we are root and cannot become another user.
+ */
 export function mustDrop(host: Host): boolean {
   if (host.processes.uid !== 0) return false
-  const map = (host.files.read('/proc/self/uid_map') ?? Buffer.alloc(0)).toString()
-  const ranges = map.trim().split('\n').map(line => line.trim().split(/\s+/).map(Number))
+  const ranges = rangesOf(host)
   const holds = (uid: number): boolean =>
-    ranges.some(([inside = 0, , length = 0]) => inside <= uid && uid < inside + length)
+    ranges.some(({ inside, length }) => inside <= uid && uid < inside + length)
   if (holds(FIRST_UID) && holds(FIRST_UID + UIDS - 1)) return true
   // The root of a user namespace that stands for one ordinary user is that user to the kernel.
-  const [, outside = 0] = ranges.find(([inside]) => inside === 0) ?? []
-  if (outside !== 0) return false
+  if (ranges.some(({ inside, outside }) => inside === 0 && outside !== 0)) return false
+  const last = FIRST_UID + UIDS - 1
   throw new MixosError('SANDBOX_UNAVAILABLE', 'root cannot become another user here', {
-    hint: `run as an ordinary user, or map the users ${FIRST_UID} to ${FIRST_UID + UIDS - 1} into this container`,
+    hint: `run as an ordinary user, or map the user ids ${FIRST_UID} to ${last} into this container`,
   })
 }
 
-/** The user of a build: builds at the same time differ in it, as far as this process knows. */
-export function uidOf(slot: number, offset: number): number {
-  return FIRST_UID + ((offset + slot) % UIDS)
+/** Builds at the same time differ in their user, as far as this process knows. */
+export function uidOf(slot: number): number {
+  return FIRST_UID + ((process.pid + slot) % UIDS)
 }
 
 /**
- * A command line for root that runs bubblewrap, whose arguments follow, as `uid`. That user may not be
- * able to reach the store, say below /root. So an outer bubblewrap, which is root, makes a mount
- * namespace that holds little else than `paths`, each where it is, and changes to the user in there.
+ * Bubblewrap's command line for root, up to its own arguments. The user that builds run as may be unable
+ * to reach a directory by its path, such as one below /root. So an outer bubblewrap, which is root,
+ * makes a mount namespace that holds these directories where they are and little else; in there, it
+ * becomes that user and runs the bubblewrap that does the work.
  */
 export function dropArguments(
   descriptors: Descriptors,
-  { uid, paths, directory }: { uid: number; paths: readonly Shown[]; directory: string },
-): string[] {
-  const binds = paths.flatMap(({ path, isWritable = false }) => {
+  { uid, directory, readable, writable }: Dropping,
+): readonly [string, ...string[]] {
+  const show = (how: '--bind-fd' | '--ro-bind-fd', path: string): string[] => {
     const number = descriptors.open(path)
-    return [isWritable ? '--bind-fd' : '--ro-bind-fd', String(number), descriptors.pathOf(number)]
-  })
-  const tools = descriptors.open(directory)
-  const at = descriptors.pathOf(tools)
+    const at = descriptors.pathOf(number)
+    // Or bubblewrap makes the directory for the owner alone.
+    return ['--dir', dirname(at), how, String(number), at]
+  }
+  const tools = show('--ro-bind-fd', directory)
   return [
-    ...BUBBLEWRAP.slice(1),
-    ...['--dir', '/tmp', '--dev-bind', '/dev', '/dev', '--bind', '/proc', '/proc'],
-    ...binds,
-    ...['--ro-bind-fd', String(tools), at, '--chdir', at],
-    ...['--die-with-parent', '--argv0', 'nsenter', '--', `/proc/self/fd/${BUSYBOX}`],
+    ...BUBBLEWRAP,
+    ...['--die-with-parent', '--dir', '/tmp'],
+    ...['--dev-bind', '/dev', '/dev', '--bind', '/proc', '/proc'],
+    ...readable.flatMap(path => show('--ro-bind-fd', path)),
+    ...writable.flatMap(path => show('--bind-fd', path)),
+    ...[...tools, '--chdir', tools.at(-1) as string],
+    ...['--argv0', 'nsenter', '--', `/proc/self/fd/${BUSYBOX}`],
     ...['-S', String(uid), '-G', String(uid), ...BUBBLEWRAP],
   ]
 }
 
-export interface Shown {
-  readonly path: string
-  readonly isWritable?: boolean
+interface Dropping {
+  readonly uid: number
+  /** Of the unpacked bubblewrap. */
+  readonly directory: string
+  readonly readable: readonly string[]
+  readonly writable: readonly string[]
+}
+
+function rangesOf(host: Host): { inside: number; outside: number; length: number }[] {
+  const text = host.files.read('/proc/self/uid_map')?.toString() ?? ''
+  return text
+    .trim()
+    .split('\n')
+    .map(line => {
+      const [inside = 0, outside = 0, length = 0] = line.trim().split(/\s+/).map(Number)
+      return { inside, outside, length }
+    })
 }

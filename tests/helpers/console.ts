@@ -10,7 +10,11 @@ export interface Console {
   kill(): void
 }
 
-export function openConsole(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Console {
+export function openConsole(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Console {
   const child: ChildProcess = spawn(command, args, { env, stdio: ['pipe', 'pipe', 'pipe'] })
   let seen = ''
   let errors = ''
@@ -46,7 +50,9 @@ export function openConsole(command: string, args: readonly string[], env: NodeJ
           check = () => undefined
           resolve(output)
         }
-        void ended.then(code => reject(new Error(`ended with ${code} before ${pattern}:\n${seen}\n${errors}`)))
+        void ended.then(code =>
+          reject(new Error(`ended with ${code} before ${pattern}:\n${seen}\n${errors}`)),
+        )
         check()
       })
       return within(seconds, String(pattern), found)

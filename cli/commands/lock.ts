@@ -1,0 +1,121 @@
+import { join } from 'node:path'
+import { command, subcommands } from 'cmd-ts'
+import { pins as wanted } from '../../configs/pins.ts'
+import type { Pin } from '../../graph/lock.ts'
+import type { Change, Update } from '../../store/lock-update.ts'
+import { problemsOf } from '../../store/lock-wanted.ts'
+import { jsonFlag, names } from '../args.ts'
+import { type Context, openHome } from '../context.ts'
+import { plural } from '../format.ts'
+import { readLock } from '../recipes.ts'
+import type { Answer } from '../report.ts'
+
+export function lock(context: Context) {
+  return subcommands({
+    name: 'lock',
+    description: 'look after flake-free.lock, the hashes of everything from outside',
+    cmds: { check: check(context), update: update(context) },
+    examples: [
+      { description: 'does it match configs/pins.ts?', command: 'mixos lock check' },
+      { description: 'take what upstream has now', command: 'mixos lock update' },
+      { description: 'the same for one source', command: 'mixos lock update linux' },
+    ],
+  })
+}
+
+function check(context: Context) {
+  return command({
+    name: 'check',
+    description: 'compare flake-free.lock with configs/pins.ts, without the network',
+    args: { json: jsonFlag },
+    examples: [{ description: 'is anything missing?', command: 'mixos lock check' }],
+    handler: async (): Promise<Answer> => {
+      const lock = readLock(context)
+      const problems = problemsOf(lock, wanted)
+      const result =
+        problems.length === 0
+          ? `${plural(Object.keys(lock.pins).length, 'pin')}: all is as wanted`
+          : `${plural(problems.length, 'difference')}; bring it up to date with: mixos lock update`
+      return {
+        text: [...problems, result].join('\n'),
+        record: { problems },
+        isFailure: problems.length > 0,
+      }
+    },
+  })
+}
+
+function update(context: Context) {
+  return command({
+    name: 'update',
+    description: 'resolve pins anew and write flake-free.lock',
+    args: {
+      names: names('sources, seeds or packages (default: everything)'),
+      json: jsonFlag,
+    },
+    examples: [
+      { description: 'everything', command: 'mixos lock update' },
+      { description: 'one source and one seed', command: 'mixos lock update linux qemu' },
+    ],
+    handler: async ({ names }): Promise<Answer> => {
+      const { changes } = await writeUpdated(context, names)
+      const lines = changes.map(lineOf)
+      const result = changes.length === 0 ? 'nothing changed' : plural(changes.length, 'change')
+      return {
+        text: [...lines, result].join('\n'),
+        record: { changes: Object.fromEntries(changes.map(recordOf)) },
+      }
+    },
+  })
+}
+
+async function writeUpdated(context: Context, names: readonly string[]): Promise<Update> {
+  const { signal, report, project } = context
+  const [store, { updateLock }, { machineMirrors }, { writeDurably }, { pathLock }] =
+    await Promise.all([
+      openHome(context),
+      import('../../store/lock-update.ts'),
+      import('../../store/mirrors.ts'),
+      import('../../store/write.ts'),
+      import('../../store/path-lock.ts'),
+    ])
+  const { host, layout } = store
+  const path = join(project, 'flake-free.lock')
+  // Keeps a collection of garbage from deleting what is fetched.
+  const inUse = await pathLock(host, layout.lock('store'), { how: 'shared', signal })
+  try {
+    const updated = await updateLock({
+      host,
+      lockText: host.files.read(path)?.toString(),
+      wanted,
+      names,
+      mirrors: machineMirrors(host, context.environment),
+      scratch: layout.scratch,
+      signal,
+      report,
+    })
+    if (updated.changes.length > 0) {
+      await writeDurably(host, { path, data: updated.text, scratch: project })
+    }
+    return updated
+  } finally {
+    inUse.release()
+  }
+}
+
+/** `+ new 1.0`, `- old 1.0` or `  changed 1.0 -> 1.1`. */
+function lineOf({ name, before, after }: Change): string {
+  if (!before) return `+ ${name} ${after?.version}`
+  if (!after) return `- ${name} ${before.version}`
+  if (before.version !== after.version) return `  ${name} ${before.version} -> ${after.version}`
+  return `  ${name} ${before.version}, with another ${differing(before, after).join(' and ')}`
+}
+
+function differing(before: Pin, after: Pin): string[] {
+  const [sameHash, sameUrls] = [before.hash === after.hash, `${before.urls}` === `${after.urls}`]
+  return [...(sameHash ? [] : ['hash']), ...(sameUrls ? [] : ['address'])]
+}
+
+function recordOf({ name, before, after }: Change) {
+  return [name, { before: before?.version ?? null, after: after?.version ?? null }] as const
+}

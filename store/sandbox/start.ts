@@ -1,0 +1,85 @@
+import type { ChildProcess } from 'node:child_process'
+import type { Socket } from 'node:net'
+import { type Bench, etcOf, filterOf, type Place } from './bench.ts'
+import { Descriptors } from './descriptors.ts'
+import { BUSYBOX, launch } from './launch.ts'
+import { type Mounts, mountArguments } from './mounts.ts'
+import { openPipe } from './pipe.ts'
+import { BUBBLEWRAP } from './tools.ts'
+import { dropArguments, uidOf } from './unprivileged.ts'
+
+export interface Job extends Mounts {
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly processes: number
+}
+
+export interface Started {
+  readonly child: ChildProcess
+  /** What the build prints; ends after its last process. */
+  readonly output: Socket
+}
+
+const ISOLATION = [
+  ...['--unshare-user', '--unshare-pid', '--unshare-net', '--unshare-ipc', '--unshare-uts'],
+  ...['--unshare-cgroup-try', '--disable-userns', '--assert-userns-disabled'],
+  ...['--uid', '1000', '--gid', '100', '--hostname', 'localhost', '--cap-drop', 'ALL'],
+  ...['--die-with-parent', '--new-session', '--as-pid-1', '--clearenv', '--chdir', '/build'],
+]
+
+/** Starts bubblewrap. What it says of itself goes to the report, what the build prints to the output. */
+export function start(bench: Bench, place: Place, job: Job): Started {
+  const { host, tools } = bench
+  const descriptors = new Descriptors(host)
+  const { output, writeEnd } = openPipe(host, place.pipe)
+  try {
+    descriptors.pass(writeEnd)
+    const report = descriptors.open(place.report, 'create')
+    if (descriptors.open(tools.busybox) !== BUSYBOX) throw new Error('BusyBox is out of place')
+    const options = [
+      ...ISOLATION,
+      ...['--json-status-fd', String(descriptors.again(report))],
+      ...['--seccomp', String(descriptors.open(filterOf(bench)))],
+      ...mountArguments(host, descriptors, { ...job, etc: etcOf(bench), pipe: place.pipe }),
+      ...Object.entries(job.env).flatMap(([name, value]) => ['--setenv', name, value]),
+    ]
+    host.files.writeNew(place.arguments, options.map(option => `${option}\0`).join(''))
+    const [program, ...rest] = commandOf(bench, place, job, descriptors)
+    const child = host.processes.spawn(
+      program,
+      [
+        ...rest,
+        ...['--args', String(descriptors.open(place.arguments))],
+        ...launch(job.argv, job.processes),
+      ],
+      { cwd: tools.bubblewrap, env: {}, stdio: descriptors.passed },
+    )
+    return { child, output }
+  } catch (error) {
+    output.destroy()
+    throw error
+  } finally {
+    host.files.close(writeEnd)
+    descriptors.close()
+  }
+}
+
+function commandOf(
+  bench: Bench,
+  place: Place,
+  job: Job,
+  descriptors: Descriptors,
+): readonly [string, ...string[]] {
+  const { host, tools } = bench
+  if (!bench.drops) return BUBBLEWRAP
+  const uid = uidOf(place.slot)
+  const writable = [job.buildDirectory, job.storeDirectory]
+  for (const path of writable) host.files.changeOwner(path, uid, uid)
+  const readable = [
+    etcOf(bench),
+    place.pipe,
+    ...(job.root === undefined ? [] : [job.root]),
+    ...job.inputs.map(({ hostPath }) => hostPath),
+  ]
+  return dropArguments(descriptors, { uid, directory: tools.bubblewrap, readable, writable })
+}

@@ -1,0 +1,85 @@
+import { mkdirSync, mkdtempSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import type { ExecutionContext } from 'ava'
+import { type Derivation, type DerivationSpec, derivation } from '../../graph/derivation.ts'
+import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
+import type { Event } from '../../store/event.ts'
+import type { Host } from '../../store/host.ts'
+import { nodeHost } from '../../store/hosts/node.ts'
+import type { RealizeOptions } from '../../store/realize.ts'
+import { removeTree } from '../../store/remove.ts'
+import { openStore, type Store } from '../../store/store.ts'
+
+/** Files by path: text, or what else stands there. */
+export type Tree = Readonly<Record<string, string | { executable: string } | { symlink: string }>>
+
+/** An empty directory that goes with the test. */
+export function tempDirectory(t: ExecutionContext): string {
+  const path = mkdtempSync(join(realpathSync(tmpdir()), 'mixos-test-'))
+  t.teardown(() => removeTree(nodeHost, path))
+  return path
+}
+
+/** A new store, by default on the real machine, that goes with the test. */
+export function tempStore(t: ExecutionContext, host: Host = nodeHost): Store {
+  return openStore({ directory: join(tempDirectory(t), 'mixos'), host })
+}
+
+/** Writes a tree into a directory, which is made where it is not there, and returns the directory. */
+export function writeTree(directory: string, tree: Tree): string {
+  mkdirSync(directory, { recursive: true })
+  for (const [path, content] of Object.entries(tree)) {
+    const at = join(directory, path)
+    mkdirSync(dirname(at), { recursive: true })
+    if (typeof content === 'string') writeFileSync(at, content)
+    else if ('symlink' in content) symlinkSync(content.symlink, at)
+    else writeFileSync(at, content.executable, { mode: 0o755 })
+  }
+  return directory
+}
+
+/** Adds a tree to the store as `<name>-1`; it may refer to the given objects. */
+export function addTree(
+  store: Store,
+  name: string,
+  { tree, references = [] }: { tree: Tree; references?: readonly StorePath[] },
+): Promise<StorePath> {
+  const source = writeTree(join(store.scratch(), 'tree'), tree)
+  const candidates = new Map(references.map(path => [digestOfPath(path), path]))
+  return store
+    .add({ source, label: `${name}-1`, candidates, maker: 'the test' })
+    .finally(() => removeTree(store.host, dirname(source)))
+}
+
+/** A step that writes files, without a sandbox. */
+export function filesStep(
+  name: string,
+  tree: Tree,
+  inputs: NonNullable<DerivationSpec['inputs']> = {},
+): Derivation {
+  const env = { files: JSON.stringify(tree) }
+  return derivation({ name, version: '1', builder: ['builtin:files'], env, inputs })
+}
+
+/** A step whose object refers to its inputs, without a sandbox. */
+export function infoStep(
+  name: string,
+  inputs: NonNullable<DerivationSpec['inputs']> = {},
+): Derivation {
+  return derivation({ name, version: '1', builder: ['builtin:closure-info'], inputs })
+}
+
+const unused = filesStep('unused', {})
+
+/** What realize needs when nothing needs a sandbox; all events go to the list. */
+export function quietly(events: Event[] = []): RealizeOptions {
+  return {
+    tools: { bubblewrap: unused, busybox: unused },
+    mirrors: {},
+    jobs: 2,
+    cores: 1,
+    signal: new AbortController().signal,
+    report: event => events.push(event),
+  }
+}

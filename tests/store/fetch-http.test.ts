@@ -1,0 +1,257 @@
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { openDownload } from '../../store/download.ts'
+import { httpFetcher, PATIENCE } from '../../store/fetchers/http.ts'
+import type { Host, Network } from '../../store/host.ts'
+import { nodeHost } from '../../store/hosts/node.ts'
+import { networkOf } from '../../store/hosts/node-network.ts'
+import {
+  begins,
+  file,
+  type Handler,
+  noise,
+  redirect,
+  serve,
+  sha256,
+} from '../helpers/http-server.ts'
+import { tempDirectory } from '../helpers/temp-store.ts'
+import { testFetcher } from '../suites/fetcher.ts'
+
+const content = noise(200_000)
+// Short enough for a test that waits for it, long enough for a busy machine to answer in.
+const patience = { ...PATIENCE, idle: 400 }
+
+testFetcher('http', async (t, content) => {
+  const { base } = await serve(t, { '/file': file(content) })
+  const [url, absent] = [new URL(`${base}/file`), new URL(`${base}/absent`)]
+  return { fetcher: httpFetcher(hostOf()), url, absent }
+})
+
+test('a resumed file is asked for from where it ends', async t => {
+  const { base, requests } = await serve(t, { '/file': file(content) })
+  const target = await open(t, 150_000)
+  await fetch(`${base}/file`, target)
+  t.deepEqual(requests, ['/file bytes=150000-'])
+  t.is(target.hash(), sha256(content))
+})
+
+test('a server that ignores the range sends all of it again', async t => {
+  const { base } = await serve(t, { '/file': whole(content) })
+  const target = await open(t, 150_000)
+  await fetch(`${base}/file`, target)
+  t.is(target.hash(), sha256(content))
+})
+
+test('a server that has nothing at that place is asked for all of it', async t => {
+  const { base, requests } = await serve(t, { '/file': file(content) })
+  const target = await open(t, content.length)
+  await fetch(`${base}/file`, target)
+  t.deepEqual(requests, [`/file bytes=${content.length}-`, '/file'])
+  t.is(target.hash(), sha256(content))
+})
+
+test('a server that answers with another range is refused', async t => {
+  const handler: Handler = (_, response) =>
+    response.writeHead(206, { 'content-range': 'bytes 7-199999/200000' }).end(content.subarray(7))
+  const { base } = await serve(t, { '/file': handler })
+  await refused(t, `${base}/file`, /byte 150000 on, got bytes 7-/, await open(t, 150_000))
+})
+
+test('a file without a length is taken', async t => {
+  const handler: Handler = (_, response) => void response.writeHead(200).end(content)
+  const { base } = await serve(t, { '/file': handler })
+  const target = await open(t)
+  await fetch(`${base}/file`, target)
+  t.is(target.hash(), sha256(content))
+})
+
+test('an endless answer is not written beyond the size', async t => {
+  const { base } = await serve(t, {
+    '/file': (_, response) => {
+      response.writeHead(200)
+      const more = (): boolean => response.write(Buffer.alloc(65_536), () => setImmediate(more))
+      more()
+    },
+  })
+  const target = await open(t)
+  await t.throwsAsync(fetch(`${base}/file`, target), {
+    code: 'HASH_MISMATCH',
+    message: /more than 200000 bytes/,
+  })
+  t.true(target.position <= content.length)
+})
+
+test('a body that is said to be compressed is taken as it comes', async t => {
+  const { base } = await serve(t, { '/file': file(content, { 'content-encoding': 'gzip' }) })
+  const target = await open(t)
+  await fetch(`${base}/file`, target)
+  t.is(target.hash(), sha256(content))
+})
+
+for (const [what, handler, message] of [
+  ['a server error', status(503), /^HTTP status 503$/],
+  ['a web page', file(Buffer.from('<html>'), { 'content-type': 'text/html' }), /is a web page/],
+  ['a truncated answer', begins(content, 1000, 'hangs up'), /^the connection broke: aborted$/],
+  ['a redirect without a place', status(302), /^HTTP status 302$/],
+  ['a redirect to no URL', redirect('http://['), /which is no URL/],
+  ['a redirect to a file', redirect('file:///etc/passwd'), /^redirected from http:.* to file:/],
+  ['a redirect in a circle', redirect('/file'), /^more than 5 redirects$/],
+] as [string, Handler, RegExp][]) {
+  test(`${what} is refused`, async t => {
+    const { base } = await serve(t, { '/file': handler })
+    await refused(t, `${base}/file`, message)
+  })
+}
+
+test('a stalled answer is given up, and what came is kept', async t => {
+  const { base } = await serve(t, { '/file': begins(content, 1000, 'stalls') })
+  const target = await open(t)
+  await refused(t, `${base}/file`, /^no data for 0.4 s$/, target)
+  t.is(target.position, 1000)
+})
+
+test('an answer that never starts is given up', async t => {
+  const { base } = await serve(t, { '/file': () => undefined })
+  await refused(t, `${base}/file`, /^no data for 0.4 s$/)
+})
+
+test('up to five redirects are followed, also to another server', async t => {
+  const other = await serve(t, { '/5': file(content) })
+  const { base } = await serve(t, {
+    '/0': redirect('1'),
+    '/1': redirect('/2'),
+    '/2': redirect('/3'),
+    '/3': redirect('/4'),
+    '/4': redirect(`${other.base}/5`),
+  })
+  const target = await open(t)
+  await fetch(`${base}/0`, target)
+  t.is(target.hash(), sha256(content))
+})
+
+test('a redirect from HTTPS to HTTP is refused', async t => {
+  const { network, asked } = scripted({ 'https://a.example/file': 'http://b.example/file' })
+  await refused(t, 'https://a.example/file', /^redirected from https:\/\/a.example to http:/, {
+    host: hostOf(network),
+  })
+  t.deepEqual(Object.keys(asked), ['https://a.example/file'])
+})
+
+test('a password goes to its own origin only', async t => {
+  const { network, asked } = scripted({
+    'https://me:secret@a.example/1': '/2',
+    'https://me:secret@a.example/2': 'https://b.example/3',
+    'https://b.example/3': 'https://me:secret@a.example/4',
+  })
+  await refused(t, 'https://me:secret@a.example/1', /^HTTP status 404$/, { host: hostOf(network) })
+  const basic = `Basic ${Buffer.from('me:secret').toString('base64')}`
+  t.deepEqual(asked, {
+    'https://me:secret@a.example/1': basic,
+    'https://me:secret@a.example/2': basic,
+    'https://b.example/3': undefined,
+    // What another origin says is no reason to log in.
+    'https://a.example/4': undefined,
+  })
+})
+
+test('a host that cannot be reached is not asked again until some time has passed', async t => {
+  let [now, requests] = [0, 0]
+  const network: Network = {
+    request: async () => {
+      requests++
+      throw Object.assign(new Error('nobody there'), { code: 'ECONNREFUSED' })
+    },
+  }
+  const host = { ...hostOf(network), now: () => now }
+  await refused(t, 'http://a.example/1', /^nobody there$/, { host })
+  await refused(t, 'http://a.example/2', /^nobody there$/, { host })
+  t.is(requests, 1)
+  await refused(t, 'http://b.example/2', /^nobody there$/, { host })
+  t.is(requests, 2)
+  now += PATIENCE.unreachable
+  await refused(t, 'http://a.example/3', /^nobody there$/, { host })
+  t.is(requests, 3)
+})
+
+test('a port where nobody listens is told as such', async t => {
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise(resolve => server.close(resolve))
+  await refused(t, `http://127.0.0.1:${port}/`, /ECONNREFUSED/)
+})
+
+test('a proxy that the environment names is used, but not for hosts it excepts', async t => {
+  const direct = await serve(t, { '/file': file(content) })
+  const proxy = await serve(t, { 'http://upstream.example/file': file(content) })
+  const env = { http_proxy: proxy.base, no_proxy: '127.0.0.1' }
+  const host = hostOf(networkOf(env))
+  const urls = ['http://upstream.example/file', `${direct.base}/file`]
+  for (const url of urls) {
+    const target = await open(t)
+    await fetch(url, target, host)
+    t.is(target.hash(), sha256(content))
+  }
+  t.deepEqual(proxy.requests, ['http://upstream.example/file'])
+  t.deepEqual(direct.requests, ['/file'])
+})
+
+type Target = Awaited<ReturnType<typeof openDownload>>
+
+function hostOf(network: Network = networkOf({})): Host {
+  return { ...nodeHost, network }
+}
+
+async function open(t: ExecutionContext, held = 0): Promise<Target> {
+  const path = join(tempDirectory(t), 'file')
+  const target = await openDownload(nodeHost, { path, size: content.length })
+  t.teardown(() => target[Symbol.dispose]())
+  target.write(content.subarray(0, held))
+  return target
+}
+
+function fetch(url: string, target: Target, host = hostOf()): Promise<void> {
+  const signal = new AbortController().signal
+  return httpFetcher(host, patience).fetch(new URL(url), target, {
+    signal,
+    onProgress: () => undefined,
+  })
+}
+
+async function refused(
+  t: ExecutionContext,
+  url: string,
+  message: RegExp,
+  options: Target | { host: Host } | undefined = undefined,
+): Promise<void> {
+  const isHost = options !== undefined && 'host' in options
+  const target = options === undefined || isHost ? await open(t) : options
+  const host = isHost ? options.host : hostOf()
+  await t.throwsAsync(fetch(url, target, host), { code: 'FETCH_FAILED', message })
+}
+
+function status(code: number): Handler {
+  return (_, response) => void response.writeHead(code).end()
+}
+
+/** All of it with status 200, whatever was asked for. */
+function whole(content: Buffer): Handler {
+  return (_, response) => void response.writeHead(200).end(content)
+}
+
+/** A network of redirects, and the credentials that each URL was sent. */
+function scripted(redirects: Record<string, string>) {
+  const asked: Record<string, string | undefined> = {}
+  const network: Network = {
+    request: async (url, { headers }) => {
+      asked[url.href] = headers.authorization
+      const location = redirects[url.href]
+      const body = (async function* () {
+        yield* [] as Uint8Array[]
+      })()
+      return { status: location ? 302 : 404, headers: { location }, body, close: () => undefined }
+    },
+  }
+  return { network, asked }
+}

@@ -1,0 +1,111 @@
+import {
+  existsSync,
+  lstatSync,
+  readlinkSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import test from 'ava'
+import type { Change } from '../../store/hosts/faulty.ts'
+import { watchedHost } from '../../store/hosts/faulty.ts'
+import { nodeHost } from '../../store/hosts/node.ts'
+import { addRoot, listRoots, staleRoots } from '../../store/roots.ts'
+import { addTree, tempDirectory, tempStore } from '../helpers/temp-store.ts'
+
+test('a root is a link to the object, listed with its place', async t => {
+  const store = tempStore(t)
+  const path = await addTree(store, 'a', { tree: { a: '1' } })
+  const link = join(tempDirectory(t), 'result')
+  await addRoot(store, link, path)
+  t.is(readlinkSync(link), store.hostPath(path))
+  t.deepEqual(listRoots(store), [{ link, path }])
+  t.deepEqual(staleRoots(store), [])
+})
+
+test('adding a root again changes nothing', async t => {
+  const store = tempStore(t)
+  const path = await addTree(store, 'a', { tree: { a: '1' } })
+  const link = join(tempDirectory(t), 'result')
+  await addRoot(store, link, path)
+  const before = lstatSync(link)
+  await addRoot(store, link, path)
+  t.is(lstatSync(link).ino, before.ino)
+  t.is(listRoots(store).length, 1)
+})
+
+test('a root moves to another object, and its link is never absent', async t => {
+  const changes: Change[] = []
+  const link = join(tempDirectory(t), 'result')
+  const store = tempStore(
+    t,
+    watchedHost(nodeHost, (change, path) => {
+      if (path === link) changes.push(change)
+    }),
+  )
+  const first = await addTree(store, 'a', { tree: { a: '1' } })
+  const second = await addTree(store, 'a', { tree: { a: '2' } })
+  await addRoot(store, link, first)
+  await addRoot(store, link, second)
+  t.deepEqual(changes, ['symlink', 'rename'])
+  t.deepEqual(listRoots(store), [{ link, path: second }])
+})
+
+test('a link to something else is replaced, but never a file or a directory', async t => {
+  const store = tempStore(t)
+  const directory = tempDirectory(t)
+  const path = await addTree(store, 'a', { tree: { a: '1' } })
+  const link = join(directory, 'link')
+  symlinkSync('/elsewhere', link)
+  await addRoot(store, link, path)
+  t.is(readlinkSync(link), store.hostPath(path))
+  const file = join(directory, 'file')
+  writeFileSync(file, 'text')
+  for (const taken of [file, directory]) {
+    await t.throwsAsync(addRoot(store, taken, path), {
+      code: 'BAD_ARGUMENT',
+      message: /exists and is not a link$/,
+    })
+  }
+})
+
+test('many adding the same link at once is no error', async t => {
+  const store = tempStore(t)
+  const path = await addTree(store, 'a', { tree: { a: '1' } })
+  const link = join(tempDirectory(t), 'result')
+  await Promise.all([1, 2, 3].map(() => addRoot(store, link, path)))
+  t.deepEqual(listRoots(store), [{ link, path }])
+})
+
+test('a link that is gone, leads elsewhere or became a file roots nothing', async t => {
+  const store = tempStore(t)
+  const directory = tempDirectory(t)
+  const path = await addTree(store, 'a', { tree: { a: '1' } })
+  const links = ['gone', 'moved', 'file', 'below/link'].map(name => join(directory, name))
+  const [gone = '', moved = '', file = '', below = ''] = links
+  nodeHost.files.makeDirectory(join(directory, 'below'))
+  for (const link of links) await addRoot(store, link, path)
+  for (const link of links) unlinkSync(link)
+  symlinkSync(directory, moved)
+  writeFileSync(file, '')
+  nodeHost.files.removeDirectory(join(directory, 'below'))
+  writeFileSync(join(directory, 'below'), '')
+  t.false(existsSync(gone))
+  t.false(existsSync(below))
+  t.deepEqual(listRoots(store), [])
+  t.is(staleRoots(store).length, 4)
+})
+
+test('the registration is on disk before the link is made', async t => {
+  const link = join(tempDirectory(t), 'result')
+  const changes: string[] = []
+  const store = tempStore(
+    t,
+    watchedHost(nodeHost, (change, path) => changes.push(`${change} ${path}`)),
+  )
+  const path = await addTree(store, 'a', { tree: { a: '1' } })
+  await addRoot(store, link, path)
+  const registered = changes.indexOf(`sync ${store.layout.roots}`)
+  t.true(registered >= 0 && registered < changes.indexOf(`symlink ${link}`))
+})
