@@ -1,6 +1,6 @@
 import { parse, runSafely, subcommands } from 'cmd-ts'
-import { closest } from 'fastest-levenshtein'
 import { MixosError } from '../graph/error.ts'
+import { nearest } from '../graph/nearest.ts'
 import type { Context } from './context.ts'
 import type { Answer } from './report.ts'
 
@@ -69,7 +69,7 @@ function programOf(cmds: Record<string, Command>) {
 function unknownCommand(name: string): MixosError {
   const known = Object.keys(commands)
   return new MixosError('BAD_ARGUMENT', `unknown command ${JSON.stringify(name)}`, {
-    hint: `did you mean ${closest(name, known)}? commands: ${known.join(', ')}`,
+    hint: `did you mean ${nearest(name, known)}? commands: ${known.join(', ')}`,
   })
 }
 

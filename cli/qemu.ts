@@ -103,19 +103,11 @@ function commandOf({ seeds, image }: Machine, argv: readonly string[]): string[]
     ...[join(bubblewrap, 'usr/lib64/ld-linux-x86-64.so.2'), '--library-path'],
     ...[join(bubblewrap, 'usr/lib/x86_64-linux-gnu'), join(bubblewrap, 'usr/bin/bwrap')],
     ...['--unshare-all', '--die-with-parent', '--uid', '1000', '--gid', '100', '--cap-drop', 'ALL'],
-    ...['--clearenv', '--setenv', 'PATH', '/usr/bin', '--setenv', 'TMPDIR', '/tmp'],
+    ...['--clearenv', '--setenv', 'PATH', '/usr/bin'],
     ...['--ro-bind', join(qemu, 'usr'), '/usr', ...links],
-    ...[
-      '--dev',
-      '/dev',
-      '--dev-bind-try',
-      '/dev/kvm',
-      '/dev/kvm',
-      '--proc',
-      '/proc',
-      '--tmpfs',
-      '/tmp',
-    ],
-    ...['--ro-bind', image, IMAGE, '--chdir', '/tmp', '--', ...argv],
+    ...['--dev', '/dev', '--dev-bind-try', '/dev/kvm', '/dev/kvm', '--proc', '/proc'],
+    // QEMU takes /tmp in TMPDIR for "not set" and uses /var/tmp.
+    ...['--tmpfs', '/tmp', '--tmpfs', '/var/tmp', '--chdir', '/tmp'],
+    ...['--ro-bind', image, IMAGE, '--', ...argv],
   ]
 }

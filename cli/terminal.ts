@@ -53,6 +53,7 @@ export function openTerminal(stream: Stream, environment: Environment): Terminal
 /** A foreign text made safe to print: what a build prints must not move the cursor or set the title. */
 export function printable(text: string): string {
   return stripVTControlCharacters(text)
+    .replace(/\r\n?/g, '\n')
     .replaceAll('\t', '        ')
     .replace(/[\p{Cc}\p{Cf}]/gu, character => (character === '\n' ? '\n' : '\ufffd'))
 }

@@ -1,6 +1,6 @@
-import { closest } from 'fastest-levenshtein'
 import { type Derivation, isDerivation } from './derivation.ts'
 import { MixosError } from './error.ts'
+import { nearest } from './nearest.ts'
 
 /** Derivations by name, each made when it is first asked for. */
 export interface PackageSet {
@@ -58,12 +58,12 @@ export function packageSet(...layers: readonly Definitions[]): PackageSet {
 
 /** An error for a name that is not among the known ones, with the nearest of them. */
 export function unknownName(name: string, names: readonly string[]): MixosError {
-  const nearest = names.length > 0 ? closest(name, [...names]) : undefined
+  const meant = nearest(name, names)
   return new MixosError('NAME_UNKNOWN', `unknown package ${JSON.stringify(name)}`, {
     hint:
-      nearest === undefined
+      meant === undefined
         ? 'the recipes define no packages'
-        : `did you mean ${nearest}? known: ${names.join(', ')}`,
+        : `did you mean ${meant}? known: ${names.join(', ')}`,
   })
 }
 

@@ -7,7 +7,7 @@ import { builtin, isBuiltin } from './builtins/index.ts'
 import { differences } from './compare.ts'
 import type { Done, Report } from './event.ts'
 import type { Mirrors } from './mirrors.ts'
-import { headOf } from './object-closure.ts'
+import { headOf, objectClosure } from './object-closure.ts'
 import { pathLock } from './path-lock.ts'
 import { removeTree } from './remove.ts'
 import { addRoot } from './roots.ts'
@@ -256,7 +256,8 @@ class Run {
         warn: (message, hint) => report({ type: 'warning', message, ...(hint && { hint }) }),
       })
       const label = labelOf(drv)
-      const candidates = new Map(Object.values(inputs).map(path => [digestOfPath(path), path]))
+      const closure = objectClosure(this.#store, Object.values(inputs))
+      const candidates = new Map([...closure].map(path => [digestOfPath(path), path]))
       const path = await this.#store.add({ source: target, label, candidates, maker: label })
       return { [drv.outputs[0] as string]: path }
     } finally {

@@ -176,11 +176,6 @@ function listObjects(host: Host, layout: Layout): StorePath[] {
 function prepare(host: Host, layout: Layout): void {
   const { files } = host
   const { directory } = layout
-  if (files.lstat(directory)?.isDirectory() === false) {
-    throw new MixosError('STORE_FOREIGN', `${directory} is not a directory`, {
-      hint: 'set MIXOS_HOME to an empty directory, or to one that does not exist yet',
-    })
-  }
   const version = readVersion(host, layout)
   if (version === VERSION) return
   // Empty: the power went before the bytes of a new store's version were on disk.
@@ -226,6 +221,12 @@ function readVersion(host: Host, { directory, version }: Layout): string | undef
   try {
     return host.files.read(version)?.toString()
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') {
+      throw new MixosError('STORE_FOREIGN', `${directory} is not a directory`, {
+        hint: 'set MIXOS_HOME to an empty directory, or to one that does not exist yet',
+        cause: error,
+      })
+    }
     throw asStoreError(error, directory)
   }
 }

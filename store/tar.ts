@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { ExtractOptions } from 'tar-fs'
 import { MixosError } from '../graph/error.ts'
 import type { Files, Host } from './host.ts'
 
@@ -33,6 +34,8 @@ export async function unpackTar(host: Host, tar: Buffer, options: UnpackOptions)
   const into = resolve(options.into)
   const guard = guardOf({ ...options, into })
   const stream = extract(into, {
+    // With a slash at its end, the path of a symlink would stand for what it leads to.
+    map: header => ({ ...header, name: header.name.replace(/\/+$/, '') }),
     // Called for every entry before anything is done with it.
     ignore: (_path: string, header: unknown) => {
       const problem = guard.problemWith(header as Header)
@@ -45,7 +48,9 @@ export async function unpackTar(host: Host, tar: Buffer, options: UnpackOptions)
     chown: false,
     utimes: false,
     umask: 0,
-  } as Parameters<typeof extract>[1])
+  } as ExtractOptions)
+  // What fails in an entry fails the whole, which is where it is handled.
+  stream.prependListener('entry', (_header, entry) => entry.on('error', () => undefined))
   try {
     await pipeline(Readable.from(slices(tar)), stream)
   } catch (error) {
@@ -134,6 +139,8 @@ type Done = (error?: unknown, result?: unknown) => void
  * and what is in the way of a new file is removed, not written to.
  */
 function fileSystemOf({ files }: Host, { label }: UnpackOptions, guard: Guard) {
+  // Objects have no hard links: they are copies, which keep the mode of what they were copied from.
+  const copies = new Set<string>()
   const refused = (path: string, problem: string) =>
     new MixosError('OBJECT_INVALID', `${label}: ${path}: ${problem}`)
   const lstat = (path: string) => {
@@ -155,16 +162,17 @@ function fileSystemOf({ files }: Host, { label }: UnpackOptions, guard: Guard) {
     symlink: (target: string, path: string, done: Done) =>
       answer(done, () => files.symlink(target, path)),
     realpath: (path: string, done: Done) => answer(done, () => path),
-    // Objects have no hard links.
     link: (from: string, to: string, done: Done) =>
       answer(done, () => {
         const stats = lstat(from)
         if (!stats.isFile() || !guard.files.has(from)) throw refused(to, `${from} is not a file`)
         files.writeNew(to, files.read(from) ?? '', stats.mode & 0o777)
+        copies.add(to)
       }),
     chmod: (path: string, mode: number, done: Done) =>
       answer(done, () => {
-        if (lstat(path).isFile()) files.changeMode(path, mode & 0o111 ? 0o755 : 0o644)
+        if (copies.delete(path) || !lstat(path).isFile()) return
+        files.changeMode(path, mode & 0o111 ? 0o755 : 0o644)
       }),
     createWriteStream: (path: string) => newFile(files, path),
   }

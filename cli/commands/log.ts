@@ -7,6 +7,7 @@ import { fileOption, jsonFlag, name } from '../args.ts'
 import { type Context, openHome } from '../context.ts'
 import { loadPackages } from '../recipes.ts'
 import type { Answer } from '../report.ts'
+import { printable } from '../terminal.ts'
 
 export function log(context: Context) {
   return command({
@@ -19,7 +20,8 @@ export function log(context: Context) {
       const store = await openHome(context)
       const path = logPath(store, hashDerivation(drv))
       const text = store.host.files.read(path)?.toString('utf8')
-      if (text !== undefined) return { text: text.replace(/\n$/, ''), record: { path, text } }
+      if (text !== undefined)
+        return { text: printable(text).replace(/\n$/, ''), record: { path, text } }
       throw new MixosError(
         'OBJECT_UNKNOWN',
         `there is no log of ${labelOf(drv)}: it was not built here`,

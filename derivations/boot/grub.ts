@@ -4,19 +4,15 @@ import { pinned, pinnedVersion } from '../build-support/pinned.ts'
 import { script } from '../build-support/script.ts'
 
 /** What is linked into GRUB's images: enough to find a medium, show a menu, and start Linux. */
-export const grubModules = [
-  ...[
-    'normal',
-    'configfile',
-    'linux',
-    'search',
-    'search_fs_file',
-    'iso9660',
-    'part_gpt',
-    'part_msdos',
+export const grubModules = {
+  both: [
+    ...['normal', 'configfile', 'linux', 'search', 'search_fs_file', 'iso9660', 'part_gpt'],
+    ...['part_msdos', 'serial', 'terminal', 'test', 'echo', 'keystatus', 'smbios', 'ls', 'cat'],
+    ...['halt', 'reboot'],
   ],
-  ...['serial', 'terminal', 'test', 'echo', 'keystatus', 'ls', 'cat', 'halt', 'reboot'],
-] as const
+  pc: ['biosdisk', 'linux16'],
+  efi: ['efi_gop'],
+} as const
 
 /**
  * GRUB for BIOS and UEFI: `bin/grub-mkimage`, and in `lib/grub/i386-pc` and `lib/grub/x86_64-efi` what it
@@ -28,25 +24,36 @@ export function grub(lock: Lock, { seeds }: { seeds: Derivation }): Derivation {
     version: pinnedVersion(lock, 'grub'),
     root: seeds,
     inputs: { source: pinned(lock, 'grub') },
-    env: { modules: [...grubModules, ...needed].join(' ') },
+    env: {
+      modules: [...grubModules.both, ...needed.both].join(' '),
+      modulesPc: [...grubModules.pc, ...needed.pc].join(' '),
+      modulesEfi: grubModules.efi.join(' '),
+    },
     script: build,
   })
 }
 
 // What those modules need in turn. Building only these takes a quarter of the time that all 250 take;
 // where one is missing, genmoddep.awk names it.
-const needed = [
-  ...['acpi', 'boot', 'bufio', 'crypto', 'datetime', 'extcmd', 'fshelp', 'gettext', 'mmap', 'net'],
-  ...[
-    'priority_queue',
-    'relocator',
-    'search_fs_uuid',
-    'search_label',
-    'terminfo',
-    'video',
-    'video_fb',
+const needed = {
+  both: [
+    ...[
+      'acpi',
+      'boot',
+      'bufio',
+      'crypto',
+      'datetime',
+      'extcmd',
+      'fshelp',
+      'gettext',
+      'mmap',
+      'net',
+    ],
+    ...['priority_queue', 'relocator', 'search_fs_uuid', 'search_label', 'terminfo', 'video'],
+    ...['video_fb'],
   ],
-]
+  pc: ['disk', 'pci', 'vbe', 'vga'],
+}
 
 // extra_deps.lst is missing from the release. rs_decoder.h is needed by an image and not named by its rule.
 // CFLAGS must stay unset: it reaches the boot code, which then starts with something else than its start.
@@ -71,8 +78,8 @@ build() { # PLATFORM CPU IMAGES MODULES
   cd ..
 }
 build pc i386 'kernel.img boot.img boot_hybrid.img cdboot.img diskboot.img lzma_decompress.img' \\
-  "$modules biosdisk disk pci vbe vga"
-build efi x86_64 kernel.img "$modules efi_gop"
+  "$modules $modulesPc"
+build efi x86_64 kernel.img "$modules $modulesEfi"
 
 make -s -j"$BUILD_CORES" -C efi/grub-core/lib/gnulib
 make -s -j"$BUILD_CORES" -C efi grub-mkimage

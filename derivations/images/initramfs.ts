@@ -18,7 +18,11 @@ export function initramfs({ version, seeds, busybox, init }: InitramfsSpec): Der
     root: seeds,
     inputs: {
       busybox,
-      init: textFiles({ name: 'initramfs-init', version, files: { init: { executable: init } } }),
+      init: textFiles({
+        name: 'initramfs-init',
+        version,
+        files: { init: { executable: init }, ...tables },
+      }),
     },
     env: { applets: applets.join(' ') },
     script: collect,
@@ -40,11 +44,31 @@ const applets = [
   ...['blkid', 'cat', 'dmesg', 'ls', 'lspci', 'lsusb', 'more', 'poweroff', 'reboot', 'vi'],
 ]
 
+/** What is mounted, in turn: first of all, once the medium is found, and just before its init starts. */
+const tables = {
+  'etc/early.fstab': `\
+devtmpfs  /dev   devtmpfs  nosuid,noexec,mode=0755            0 0
+proc      /proc  proc      nosuid,nodev,noexec,hidepid=2      0 0
+sysfs     /sys   sysfs     nosuid,nodev,noexec                0 0
+run       /run   tmpfs     nosuid,nodev,mode=0755             0 0
+`,
+  'etc/root.fstab': `\
+/run/mixos/medium/mixos/rootfs.squashfs /run/mixos/rootfs squashfs loop,ro,nosuid,nodev 0 0
+root /root overlay nosuid,nodev,lowerdir=/run/mixos/rootfs,upperdir=/run/mixos/upper,workdir=/run/mixos/work 0 0
+`,
+  'etc/move.fstab': `\
+/dev   /root/dev   none  move  0 0
+/sys   /root/sys   none  move  0 0
+/run   /root/run   none  move  0 0
+/proc  /root/proc  none  move  0 0
+`,
+}
+
 const collect = `
 mkdir -p "$out/bin" "$out/dev" "$out/proc" "$out/root" "$out/run" "$out/sys"
 cp "$busybox/bin/busybox" "$out/bin/busybox"
 for applet in $applets; do ln -s busybox "$out/bin/$applet"; done
-cp "$init/init" "$out/init"
+cp -r "$init/." "$out/"
 `
 
 const pack = `

@@ -27,7 +27,7 @@ export function linux(lock: Lock, { seeds, config, pin = 'linux' }: LinuxOptions
 
 // Kbuild ignores SOURCE_DATE_EPOCH. Other architectures and the documentation are never written to disk.
 const build = `
-tar -xf "$source" --strip-components=1 --exclude='*/arch/[a-wyz]*' --exclude='*/tools/testing' \\
+tar -xf "$source" --strip-components=1 --exclude='*/arch/[a-wyz]*.[chS]' --exclude='*/arch/*.dts*' --exclude='*/tools/testing' \\
   --exclude='*/Documentation/*/*'
 export ARCH=x86_64
 export KBUILD_BUILD_TIMESTAMP="$(date -u -d "@$SOURCE_DATE_EPOCH")"

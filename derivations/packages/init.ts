@@ -18,6 +18,7 @@ export function init({ version, consoles, init, sysctl }: Init): Derivation {
     version,
     files: {
       'etc/inittab': inittab(consoles),
+      'etc/init.d/fstab': fstab,
       'etc/init.d/start': { executable: text(init, 'start.sh') },
       'etc/init.d/stop': { executable: text(init, 'stop.sh') },
       'etc/init.d/console': { executable: text(init, 'console.sh') },
@@ -32,6 +33,18 @@ export function text(scripts: Readonly<Record<string, string>>, name: string): s
   if (found === undefined) throw new Error(`the system has no init script ${name}`)
   return found
 }
+
+// What is mounted already is left alone. The store is made read-only afterwards, which takes a second step.
+const fstab = `\
+proc      /proc           proc    nosuid,nodev,noexec,hidepid=2                      0 0
+sysfs     /sys            sysfs   nosuid,nodev,noexec                                0 0
+run       /run            tmpfs   nosuid,nodev,mode=0755                             0 0
+devpts    /dev/pts        devpts  nosuid,noexec,gid=5,mode=0620,ptmxmode=0666        0 0
+shm       /dev/shm        tmpfs   nosuid,nodev,noexec,mode=1777                      0 0
+tmp       /tmp            tmpfs   nosuid,nodev,mode=1777                             0 0
+cgroup2   /sys/fs/cgroup  cgroup2 nosuid,nodev,noexec                                0 0
+/mix/store /mix/store     none    bind                                               0 0
+`
 
 const inittab = (consoles: readonly string[]): string => `\
 # terminal : unused : when : what

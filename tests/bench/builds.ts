@@ -37,7 +37,7 @@ async function measure(count: number): Promise<void> {
     jobs: 2,
     cores: 2,
     signal: new AbortController().signal,
-    report: () => {},
+    report: () => undefined,
   }
   await realize(store, [tools.busybox, tools.bubblewrap], options)
   const steps = Array.from({ length: count }, (_, number) => step(number))

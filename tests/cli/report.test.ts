@@ -111,7 +111,7 @@ test('a bug is printed with its stack and a request to report it', t => {
 
 test('what a build printed cannot control the terminal', t => {
   const { written, report } = reporter()
-  const message = 'last lines:\n  \x1b]0;title\x07\x1b[2Jgone\rover\u202e'
+  const message = 'last lines:\n  \x1b]0;title\x07\x1b[2Jgone\rover\u202e\x01'
   report.failure(new MixosError('BUILD_FAILED', message), { asJson: false })
-  t.is(written.err, 'error: last lines:\n  gone\ufffdover\ufffd\n')
+  t.is(written.err, 'error: last lines:\n  gone\nover\ufffd\ufffd\n')
 })

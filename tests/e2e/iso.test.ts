@@ -1,15 +1,27 @@
 import { execFile } from 'node:child_process'
 import { statSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import test from 'ava'
+import { homeOf } from '../../cli/context.ts'
+import { live } from '../../configs/systems/live.ts'
+import { definitions } from '../../derivations/index.ts'
+import type { Derivation } from '../../graph/derivation.ts'
+import { parseLock } from '../../graph/lock.ts'
+import { override } from '../../graph/override.ts'
+import { packageSet } from '../../graph/package-set.ts'
+import { nodeHost } from '../../store/hosts/node.ts'
+import { machineMirrors } from '../../store/mirrors.ts'
+import { realize } from '../../store/realize.ts'
+import { openStore } from '../../store/store.ts'
 import { openConsole } from '../helpers/console.ts'
 
 const MEGABYTE = 1_000_000
 const run = promisify(execFile)
-const mixos = (...args: string[]) => run(process.execPath, ['cli/mixos.ts', ...args], { maxBuffer: 1 << 26 })
+const mixos = (...args: string[]) =>
+  run(process.execPath, ['cli/mixos.ts', ...args], { maxBuffer: 1 << 26 })
 
 const scratch = await mkdtemp(join(tmpdir(), 'mixos-e2e-'))
 test.after.always(() => rm(scratch, { recursive: true, force: true }))
@@ -22,10 +34,43 @@ test.serial('realize iso makes an image of at most 24 MB and prints its store pa
 })
 
 test.serial('realize iso has nothing to do the second time', async t => {
-  const { stdout } = await mixos('realize', 'iso', '--dry-run', '--json', '--out-link', join(scratch, 'iso'))
-  const { plan } = JSON.parse(stdout)
-  t.deepEqual(plan.map((step: { action: string }) => step.action), ['reuse'])
+  const { stdout } = await mixos('realize', 'iso', '--dry-run', '--json')
+  const steps: { action: string }[] = Object.values(JSON.parse(stdout).steps)
+  t.deepEqual(
+    steps.map(step => step.action),
+    ['reuse'],
+  )
 })
+
+test.serial(
+  'a change of BusyBox that its output does not show builds BusyBox and nothing else',
+  async t => {
+    const lock = parseLock(await readFile('flake-free.lock', 'utf8'))
+    const recipes = definitions({ lock, system: live() })
+    const packages = packageSet(recipes, {
+      busybox: others =>
+        override(recipes.busybox?.(others) as Derivation, draft => {
+          draft.env.comment = `touched ${Date.now()}`
+        }),
+    })
+    const built: string[] = []
+    const store = openStore({ directory: homeOf(process.env, process.cwd()), host: nodeHost })
+    await realize(store, [packages.get('iso')], {
+      tools: {
+        bubblewrap: packages.get('seeds-bubblewrap'),
+        busybox: packages.get('seeds-busybox'),
+      },
+      mirrors: machineMirrors(nodeHost, process.env),
+      jobs: 2,
+      cores: 2,
+      signal: new AbortController().signal,
+      report: event => {
+        if (event.type === 'done' && event.how === 'built') built.push(event.label)
+      },
+    })
+    t.deepEqual(built, ['busybox-1.37.0'])
+  },
+)
 
 test.serial('the images are the same bytes when built again', async t => {
   await t.notThrowsAsync(mixos('realize', '--check', 'initramfs', 'rootfs', 'iso'))
@@ -35,30 +80,40 @@ for (const [firmware, flags] of [
   ['BIOS', []],
   ['UEFI', ['--uefi']],
 ] as const) {
-  test.serial(`the image boots by ${firmware}, lets root log in on the serial console, and powers off`, async t => {
-    const machine = openConsole(process.execPath, ['cli/mixos.ts', 'boot', 'iso', ...flags], process.env)
-    try {
-      await machine.until(/login: $/, 120)
-      machine.send('root')
-      await machine.until(/# $/, 30)
-      const ask = async (command: string): Promise<string> => {
-        machine.send(`${command}; echo "=end"`)
-        return (await machine.until(/\n=end[^]*# $/, 30)).split('\r\n').slice(1).join('\n')
+  test.serial(
+    `the image boots by ${firmware}, lets root log in on the serial console, and powers off`,
+    async t => {
+      const machine = openConsole(
+        process.execPath,
+        ['cli/mixos.ts', 'boot', 'iso', ...flags],
+        process.env,
+      )
+      try {
+        await machine.until(/login: $/, 120)
+        machine.send('root')
+        await machine.until(/# $/, 30)
+        const ask = async (command: string): Promise<string> => {
+          machine.send(`${command}; echo "=end"`)
+          return (await machine.until(/\n=end[\s\S]*# $/, 30)).split('\r\n').slice(1).join('\n')
+        }
+        t.regex(await ask('uname -sr'), /Linux 6\.12\.\d+-mixos/)
+        t.regex(
+          await ask('readlink /bin/sh || readlink -f /bin/sh'),
+          /\/mix\/store\/[0-9a-z]{32}-busybox/,
+        )
+        t.regex(await ask('id -u'), /^0\n/)
+        t.regex(await ask('mount'), /on \/proc type proc/)
+        t.regex(await ask('cat /sys/class/net/lo/operstate; ip -o link show lo'), /UP/)
+        t.regex(await ask('netstat -ltun | tail -n +3 | wc -l'), /^0\n/, 'something listens')
+        t.regex(await ask('sysctl kernel.kptr_restrict'), /= 2/)
+        t.regex(await ask('touch /root/x && echo written'), /written/)
+        const used = /^Mem:\s+\d+\s+(\d+)/m.exec(await ask('free -k'))?.[1]
+        t.true(Number(used) <= 32 * 1024, `${used} KiB are in use`)
+        machine.send('poweroff')
+        t.is(await machine.exit(60), 0)
+      } finally {
+        machine.kill()
       }
-      t.regex(await ask('uname -sr'), /Linux 6\.12\.\d+-mixos/)
-      t.regex(await ask('readlink /bin/sh || readlink -f /bin/sh'), /\/mix\/store\/[0-9a-z]{32}-busybox/)
-      t.regex(await ask('id -u'), /^0\n/)
-      t.regex(await ask('mount'), /on \/proc type proc/)
-      t.regex(await ask('cat /sys/class/net/lo/operstate; ip -o link show lo'), /UP/)
-      t.regex(await ask('netstat -ltun | tail -n +3 | wc -l'), /^0\n/, 'something listens')
-      t.regex(await ask('sysctl kernel.kptr_restrict'), /= 2/)
-      t.regex(await ask('touch /root/x && echo written'), /written/)
-      const used = /^Mem:\s+\d+\s+(\d+)/m.exec(await ask('free -k'))?.[1]
-      t.true(Number(used) <= 32 * 1024, `${used} KiB are in use`)
-      machine.send('poweroff')
-      t.is(await machine.exit(60), 0)
-    } finally {
-      machine.kill()
-    }
-  })
+    },
+  )
 }

@@ -107,7 +107,7 @@ const refused: Record<string, readonly [change: object, message: string]> = {
   'a reference that is a number': [{ references: [1] }, 'invalid reference 1'],
   'references out of order': [
     { references: [referenceTo('2'), referenceTo('1')] },
-    'references are not sorted at 1',
+    'references are not sorted at 2',
   ],
   'a reference twice': [
     { references: [referenceTo('1'), referenceTo('1')] },

@@ -18,9 +18,12 @@ const hash = '00ff'.repeat(16) as ObjectHash
 const path = storePathOf(hash, 'hello-1.0')
 
 test('a digest is the first 160 bits in base32, most significant first', t => {
-  t.is(digestOf('0'.repeat(64) as ObjectHash), '0'.repeat(32))
-  t.is(digestOf('f'.repeat(64) as ObjectHash), 'z'.repeat(32))
-  t.is(digestOf(`${'0'.repeat(39)}1${'0'.repeat(24)}` as ObjectHash), `${'0'.repeat(31)}1`)
+  t.is<string, string>(digestOf('0'.repeat(64) as ObjectHash), '0'.repeat(32))
+  t.is<string, string>(digestOf('f'.repeat(64) as ObjectHash), 'z'.repeat(32))
+  t.is<string, string>(
+    digestOf(`${'0'.repeat(39)}1${'0'.repeat(24)}` as ObjectHash),
+    `${'0'.repeat(31)}1`,
+  )
 })
 
 test('a digest is what arithmetic on one big number gives', t => {
@@ -30,7 +33,7 @@ test('a digest is what arithmetic on one big number gives', t => {
 })
 
 test('a store path is a digest and a label, and gives them back', t => {
-  t.is(path, `${digestOf(hash)}-hello-1.0`)
+  t.is<string, string>(path, `${digestOf(hash)}-hello-1.0`)
   t.is(digestOfPath(path), digestOf(hash))
   t.is(labelOfPath(path), 'hello-1.0')
   t.is(absolute(path), `/mix/store/${digestOf(hash)}-hello-1.0`)

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { type ChildProcess, execFile } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,6 +18,13 @@ export interface Place {
   readonly home: string
   /** Runs `mixos` as a process of its own, with no more of this process's environment than it needs. */
   mixos(...args: string[]): Promise<CliResult>
+  /** The same, for tests that do something while it runs. */
+  start(...args: string[]): Running
+}
+
+export interface Running {
+  readonly process: ChildProcess
+  readonly result: Promise<CliResult>
 }
 
 export interface PlaceOptions {
@@ -35,20 +42,20 @@ export function place(t: ExecutionContext, options: PlaceOptions = {}): Place {
   mkdirSync(directory)
   const { program = launcher, environment } = options
   const env = { ...inherited(), MIXOS_HOME: home, ...environment }
-  const mixos = (...args: string[]): Promise<CliResult> =>
-    new Promise(resolve => {
-      const limits = { timeout: 60_000, maxBuffer: 2 ** 26 }
-      execFile(
-        process.execPath,
-        [program, ...args],
-        { cwd: directory, env, ...limits },
-        (error, stdout, stderr) => {
-          const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
-          resolve({ code, stdout, stderr })
-        },
-      )
-    })
-  return { directory, home, mixos }
+  const start = (...args: string[]): Running => {
+    const { promise, resolve } = Promise.withResolvers<CliResult>()
+    const process_ = execFile(
+      process.execPath,
+      [program, ...args],
+      { cwd: directory, env, timeout: 60_000, maxBuffer: 2 ** 26 },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
+        resolve({ code, stdout, stderr })
+      },
+    )
+    return { process: process_, result: promise }
+  }
+  return { directory, home, start, mixos: (...args) => start(...args).result }
 }
 
 // HOME, since below it lies the cache of compiled code: without it each run compiles everything anew.

@@ -2,7 +2,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { openDownload } from '../../store/download.ts'
-import { httpFetcher, PATIENCE } from '../../store/fetchers/http.ts'
+import { httpFetcher, PATIENCE, type Patience } from '../../store/fetchers/http.ts'
 import type { Host, Network } from '../../store/host.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { networkOf } from '../../store/hosts/node-network.ts'
@@ -19,9 +19,6 @@ import { tempDirectory } from '../helpers/temp-store.ts'
 import { testFetcher } from '../suites/fetcher.ts'
 
 const content = noise(200_000)
-// Short enough for a test that waits for it, long enough for a busy machine to answer in.
-const patience = { ...PATIENCE, idle: 400 }
-
 testFetcher('http', async (t, content) => {
   const { base } = await serve(t, { '/file': file(content) })
   const [url, absent] = [new URL(`${base}/file`), new URL(`${base}/absent`)]
@@ -55,7 +52,9 @@ test('a server that answers with another range is refused', async t => {
   const handler: Handler = (_, response) =>
     response.writeHead(206, { 'content-range': 'bytes 7-199999/200000' }).end(content.subarray(7))
   const { base } = await serve(t, { '/file': handler })
-  await refused(t, `${base}/file`, /byte 150000 on, got bytes 7-/, await open(t, 150_000))
+  await refused(t, `${base}/file`, /byte 150000 on, got bytes 7-/, {
+    target: await open(t, 150_000),
+  })
 })
 
 test('a file without a length is taken', async t => {
@@ -105,15 +104,26 @@ for (const [what, handler, message] of [
 }
 
 test('a stalled answer is given up, and what came is kept', async t => {
-  const { base } = await serve(t, { '/file': begins(content, 1000, 'stalls') })
   const target = await open(t)
-  await refused(t, `${base}/file`, /^no data for 0.4 s$/, target)
+  const network: Network = {
+    request: async (_, { signal }) => ({
+      status: 200,
+      headers: {},
+      body: stalling(content.subarray(0, 1000), signal),
+      close: () => undefined,
+    }),
+  }
+  await refused(t, 'http://a.example/file', /^no data for 0.05 s$/, {
+    target,
+    host: hostOf(network),
+    patience: { ...PATIENCE, idle: 50 },
+  })
   t.is(target.position, 1000)
 })
 
 test('an answer that never starts is given up', async t => {
   const { base } = await serve(t, { '/file': () => undefined })
-  await refused(t, `${base}/file`, /^no data for 0.4 s$/)
+  await refused(t, `${base}/file`, /^no data for 0.05 s$/, { patience: { ...PATIENCE, idle: 50 } })
 })
 
 test('up to five redirects are followed, also to another server', async t => {
@@ -190,7 +200,7 @@ test('a proxy that the environment names is used, but not for hosts it excepts',
   const urls = ['http://upstream.example/file', `${direct.base}/file`]
   for (const url of urls) {
     const target = await open(t)
-    await fetch(url, target, host)
+    await fetch(url, target, { host })
     t.is(target.hash(), sha256(content))
   }
   t.deepEqual(proxy.requests, ['http://upstream.example/file'])
@@ -211,7 +221,11 @@ async function open(t: ExecutionContext, held = 0): Promise<Target> {
   return target
 }
 
-function fetch(url: string, target: Target, host = hostOf()): Promise<void> {
+function fetch(
+  url: string,
+  target: Target,
+  { host = hostOf(), patience = PATIENCE }: Setting = {},
+): Promise<void> {
   const signal = new AbortController().signal
   return httpFetcher(host, patience).fetch(new URL(url), target, {
     signal,
@@ -219,16 +233,27 @@ function fetch(url: string, target: Target, host = hostOf()): Promise<void> {
   })
 }
 
+interface Setting {
+  readonly host?: Host
+  readonly patience?: Patience
+}
+
 async function refused(
   t: ExecutionContext,
   url: string,
   message: RegExp,
-  options: Target | { host: Host } | undefined = undefined,
+  setting: Setting & { target?: Target } = {},
 ): Promise<void> {
-  const isHost = options !== undefined && 'host' in options
-  const target = options === undefined || isHost ? await open(t) : options
-  const host = isHost ? options.host : hostOf()
-  await t.throwsAsync(fetch(url, target, host), { code: 'FETCH_FAILED', message })
+  const target = setting.target ?? (await open(t))
+  await t.throwsAsync(fetch(url, target, setting), { code: 'FETCH_FAILED', message })
+}
+
+/** Some bytes, and then nothing until the reader gives up. */
+async function* stalling(bytes: Buffer, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  yield bytes
+  await new Promise((_, reject) =>
+    signal.addEventListener('abort', () => reject(new Error('aborted'))),
+  )
 }
 
 function status(code: number): Handler {

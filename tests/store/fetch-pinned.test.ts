@@ -34,6 +34,8 @@ for (const [what, handler, reason] of failing) {
     t.true(readFileSync(path).equals(content))
   })
 
+  // Waited for above already.
+  if (what === 'stalls') continue
   test(`where the only file ${what}, the error names the URL and the reason`, async t => {
     const { run } = setUp(t)
     const { base } = await serve(t, { '/file': handler })
@@ -182,7 +184,8 @@ function setUp(
 ) {
   const path = join(tempDirectory(t), 'download')
   const warnings: string[] = []
-  const http = httpFetcher(on, { ...PATIENCE, idle: 400 })
+  // A stall is waited for; a good answer must not be late on a busy machine.
+  const http = httpFetcher(on, { ...PATIENCE, idle: 3000 })
   const run = (urls: readonly string[], mirrors: Mirrors = {}): Promise<void> =>
     fetchPinned(
       on,

@@ -1,0 +1,160 @@
+import { readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { type DerivationHash, digestOfPath, type ResolvedHash } from '../../graph/store-path.ts'
+import { collect, garbageOf } from '../../store/collect.ts'
+import { watchedHost } from '../../store/hosts/faulty.ts'
+import { nodeHost } from '../../store/hosts/node.ts'
+import { pathLock, tryPathLock } from '../../store/path-lock.ts'
+import { addRoot } from '../../store/roots.ts'
+import { openStore, type Store } from '../../store/store.ts'
+import { verify } from '../../store/verify.ts'
+import { addTree, tempDirectory, tempStore } from '../helpers/temp-store.ts'
+
+const { signal } = new AbortController()
+
+test('a root keeps its whole closure, and everything else goes', async t => {
+  const { store, base, middle, top, other } = await chain(t)
+  await addRoot(store, join(tempDirectory(t), 'result'), middle)
+  const { objects, bytes } = await collect(store, { signal })
+  t.deepEqual(objects, [top, other].sort())
+  t.is(bytes, `top ${middle}`.length + 'other'.length)
+  t.deepEqual(store.paths(), [base, middle].sort())
+  t.deepEqual(readdirSync(store.layout.objects).sort(), [base, middle].sort())
+  t.is(readdirSync(store.layout.records).length, 2)
+  t.deepEqual(verify(store).problems, [])
+})
+
+test('without roots, everything goes', async t => {
+  const { store } = await chain(t)
+  t.is((await collect(store, { signal })).objects.length, 4)
+  for (const directory of ['objects', 'records', 'scratch', 'locks'] as const)
+    t.deepEqual(readdirSync(store.layout[directory]), [], directory)
+})
+
+test('a root whose link was deleted keeps nothing, and its registration goes', async t => {
+  const { store, top } = await chain(t)
+  const link = join(tempDirectory(t), 'result')
+  await addRoot(store, link, top)
+  unlinkSync(link)
+  t.is((await collect(store, { signal })).objects.length, 4)
+  t.deepEqual(readdirSync(store.layout.roots), [])
+})
+
+test('what a dry run lists is what a collection then deletes', async t => {
+  const { store, middle } = await chain(t)
+  await addRoot(store, join(tempDirectory(t), 'result'), middle)
+  writeFileSync(join(store.layout.scratch, 'left'), '')
+  const before = readdirSync(store.directory, { recursive: true }).sort()
+  const planned = garbageOf(store)
+  t.deepEqual(readdirSync(store.directory, { recursive: true }).sort(), before)
+  t.deepEqual(await collect(store, { signal }), planned)
+  t.deepEqual(garbageOf(store), { objects: [], bytes: 0, leftovers: [] })
+})
+
+test('what crashes left goes: temp files, locks, trees without a record, records without a tree', async t => {
+  const { store, top, base, other } = await chain(t)
+  const { layout } = store
+  await addRoot(store, join(tempDirectory(t), 'result'), top)
+  const [noRecord, noTree] = [
+    await addTree(store, 'no-record', { tree: { a: '1' } }),
+    await addTree(store, 'no-tree', { tree: { a: '2' } }),
+  ]
+  rmSync(layout.record(digestOfPath(noRecord)))
+  rmSync(store.hostPath(noTree), { recursive: true })
+  writeFileSync(join(store.scratch(), 'half'), '')
+  writeFileSync(layout.lock('f'.repeat(64)), '')
+  writeFileSync(join(layout.objects, 'not a store path'), '')
+  const { objects, leftovers } = await collect(store, { signal })
+  t.deepEqual(objects, [other])
+  t.is(leftovers.length, 5)
+  t.true(store.has(base))
+  t.is(readdirSync(layout.objects).length, 3)
+  t.deepEqual(readdirSync(layout.scratch), [])
+  t.deepEqual(readdirSync(layout.locks), [])
+})
+
+test('a trace goes with any of its objects, and so does one that cannot be read', async t => {
+  const { store, base, top, other } = await chain(t)
+  await addRoot(store, join(tempDirectory(t), 'result'), top)
+  await remember(store, 'a', { out: base })
+  await remember(store, 'b', { out: base, dev: other })
+  writeFileSync(join(store.layout.traces, 'e'.repeat(64)), '{')
+  await collect(store, { signal })
+  t.deepEqual(readdirSync(store.layout.traces), ['a'.repeat(64)])
+})
+
+test('the damaged record of a dead object does not keep the others', async t => {
+  const { store, top } = await chain(t)
+  writeFileSync(store.layout.record(digestOfPath(top)), '{')
+  t.is((await collect(store, { signal })).objects.length, 4)
+})
+
+test('the damaged record of a live object stops a collection before anything is deleted', async t => {
+  const { store, middle, top } = await chain(t)
+  await addRoot(store, join(tempDirectory(t), 'result'), top)
+  const damaged = openStore({ directory: store.directory, host: nodeHost })
+  writeFileSync(store.layout.record(digestOfPath(middle)), '{')
+  await t.throwsAsync(collect(damaged, { signal }), { code: 'RECORD_INVALID' })
+  t.is(readdirSync(store.layout.objects).length, 4)
+})
+
+test('a collection waits for those who use the store, and says so', async t => {
+  const { store } = await chain(t)
+  const inUse = await pathLock(nodeHost, store.layout.lock('store'), { how: 'shared' })
+  let waits = 0
+  const collected = collect(store, { signal, onWait: () => waits++ })
+  await new Promise(done => setTimeout(done, 20))
+  t.is(store.paths().length, 4)
+  inUse.release()
+  t.is((await collected).objects.length, 4)
+  t.is(waits, 1)
+})
+
+test('nobody gets in while a collection runs', async t => {
+  let attempts = 0
+  let entered = 0
+  const { store } = await chain(t)
+  const host = watchedHost(nodeHost, (_, path) => {
+    // The lock's own file is opened before and deleted after.
+    if (path === store.layout.lock('store')) return
+    attempts++
+    const lock = tryPathLock(nodeHost, store.layout.lock('store'), 'shared')
+    if (lock) entered++
+  })
+  await collect(openStore({ directory: store.directory, host }), { signal })
+  t.true(attempts > 10)
+  t.is(entered, 0)
+})
+
+test('a collection that dies after any change leaves no record that refers to what is gone', async t => {
+  const { store } = await chain(t)
+  const host = watchedHost(nodeHost, () => {
+    t.deepEqual(verify(store).problems, [])
+  })
+  await collect(openStore({ directory: store.directory, host }), { signal })
+  t.deepEqual(store.paths(), [])
+})
+
+/** Objects of which each names the one before, and one that nothing names. */
+async function chain(t: ExecutionContext) {
+  const store = tempStore(t)
+  const base = await addTree(store, 'base', { tree: { a: 'base' } })
+  const middle = await addTree(store, 'middle', {
+    tree: { a: `middle ${base}` },
+    references: [base],
+  })
+  const top = await addTree(store, 'top', { tree: { a: `top ${middle}` }, references: [middle] })
+  const other = await addTree(store, 'other', { tree: { a: 'other' } })
+  return { store, base, middle, top, other }
+}
+
+function remember(store: Store, digit: string, outputs: Record<string, string>): Promise<void> {
+  const hash = digit.repeat(64)
+  return store.remember({
+    label: 'any-1',
+    derivation: hash as DerivationHash,
+    resolved: hash as ResolvedHash,
+    outputs: outputs as never,
+  })
+}

@@ -1,0 +1,173 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import test, { type ExecutionContext } from 'ava'
+import { collect } from '../../store/collect.ts'
+import { type Fault, faultyHost, watchedHost } from '../../store/hosts/faulty.ts'
+import { nodeHost } from '../../store/hosts/node.ts'
+import { openStore } from '../../store/store.ts'
+import { verify } from '../../store/verify.ts'
+import { collectFixture, realizeFixture, type Work } from '../helpers/store-fixture.ts'
+import { tempDirectory } from '../helpers/temp-store.ts'
+
+const CHILD = fileURLToPath(new URL('../helpers/realize-child.ts', import.meta.url))
+// Each of these is a process; more at a time would wait for the processor.
+const AT_A_TIME = 4
+
+test('a run that is killed at any change of the disk leaves a store that the next run completes', async t => {
+  const expected = await whole(t)
+  await untilItSurvives(async at => {
+    const directory = tempDirectory(t)
+    const survived = await runChild({ directory, fault: { at, how: 'kill' } })
+    if (survived) return true
+    assertNothingInvalid(t, directory, `killed at ${at}`)
+    await recover(t, { directory, expected, after: `killed at ${at}` })
+    return false
+  })
+})
+
+test('a collection that is killed at any change of the disk leaves a store that the next run completes', async t => {
+  const expected = await whole(t)
+  await untilItSurvives(async at => {
+    const directory = tempDirectory(t)
+    await realizeFixture(nodeHost, { directory })
+    nodeHost.files.unlink(join(directory, 'result'))
+    const survived = await runChild({ directory, collect: true, fault: { at, how: 'kill' } })
+    if (survived) return true
+    assertNothingInvalid(t, directory, `killed at ${at}`)
+    await recover(t, { directory, expected, after: `killed at ${at}` })
+    return false
+  })
+})
+
+for (const how of ['EIO', 'ENOSPC'] as const) {
+  test(`a run in which any change of the disk fails with ${how} ends, and the next run completes`, async t => {
+    const expected = await whole(t)
+    await failEach(async fault => {
+      const directory = tempDirectory(t)
+      const after = `${how} at ${fault.at}`
+      const error = await errorOf(realizeFixture(faultyHost(nodeHost, fault), { directory }))
+      assertInjected(t, error, fault)
+      assertNothingInvalid(t, directory, after)
+      await recover(t, { directory, expected, after })
+      return error === undefined
+    }, how)
+  })
+
+  test(`a collection in which any change of the disk fails with ${how} ends, and the next run completes`, async t => {
+    const expected = await whole(t)
+    await failEach(async fault => {
+      const directory = tempDirectory(t)
+      const after = `${how} at ${fault.at}`
+      await realizeFixture(nodeHost, { directory })
+      nodeHost.files.unlink(join(directory, 'result'))
+      const error = await errorOf(collectFixture(faultyHost(nodeHost, fault), { directory }))
+      assertInjected(t, error, fault)
+      assertNothingInvalid(t, directory, after)
+      await recover(t, { directory, expected, after })
+      return error === undefined
+    }, how)
+  })
+}
+
+test('a run makes so many changes that killing it at each is worth something', async t => {
+  const changes = new Set<string>()
+  let count = 0
+  const host = watchedHost(nodeHost, change => {
+    changes.add(change)
+    count++
+  })
+  await realizeFixture(host, { directory: tempDirectory(t) })
+  t.true(count > 60, `${count} changes`)
+  for (const change of ['writeNew', 'writeFrom', 'sync', 'rename', 'symlink', 'unlink'])
+    t.true(changes.has(change), change)
+})
+
+/** Everything that a run leaves: the objects and the link, as paths relative to the directory. */
+interface Outcome {
+  readonly objects: readonly string[]
+  readonly link: string
+}
+
+async function whole(t: ExecutionContext): Promise<Outcome> {
+  const directory = tempDirectory(t)
+  await realizeFixture(nodeHost, { directory })
+  return outcomeOf(directory)
+}
+
+function outcomeOf(directory: string): Outcome {
+  const store = openStore({ directory: join(directory, 'mixos'), host: nodeHost })
+  const link = readlinkSync(join(directory, 'result'))
+  return { objects: store.paths(), link: link.slice(directory.length) }
+}
+
+/** Also before anything is repaired, what has a record is whole. */
+function assertNothingInvalid(t: ExecutionContext, directory: string, after: string): void {
+  if (!existsSync(join(directory, 'mixos/version'))) return
+  const store = openStore({ directory: join(directory, 'mixos'), host: nodeHost })
+  t.deepEqual(verify(store).problems, [], after)
+}
+
+async function recover(
+  t: ExecutionContext,
+  { directory, expected, after }: { directory: string; expected: Outcome; after: string },
+): Promise<void> {
+  await realizeFixture(nodeHost, { directory })
+  t.deepEqual(outcomeOf(directory), expected, after)
+  const store = openStore({ directory: join(directory, 'mixos'), host: nodeHost })
+  t.deepEqual(verify(store).problems, [], after)
+  t.deepEqual((await collect(store, { signal: new AbortController().signal })).objects, [], after)
+  t.deepEqual(outcomeOf(directory), expected, after)
+  t.deepEqual(readdirSync(store.layout.scratch), [], after)
+  t.deepEqual(readdirSync(store.layout.locks), [], after)
+  t.deepEqual(readdirSync(store.layout.objects).sort(), [...expected.objects].sort(), after)
+  t.is(readdirSync(store.layout.records).length, expected.objects.length, after)
+  t.deepEqual(readdirSync(store.directory).length, 8, after)
+  t.deepEqual(readdirSync(directory).sort(), ['mixos', 'result'], after)
+}
+
+/** Tries 1, 2, … until one survives, since then there is no such change any more. */
+async function untilItSurvives(attempt: (at: number) => Promise<boolean>): Promise<void> {
+  for (let from = 1; ; from += AT_A_TIME) {
+    const batch = Array.from({ length: AT_A_TIME }, (_, index) => attempt(from + index))
+    if ((await Promise.all(batch)).includes(true)) return
+  }
+}
+
+/** Tries 1, 2, … until some in a row end well: a failure to clean up may be no failure of the whole. */
+async function failEach(
+  attempt: (fault: Fault) => Promise<boolean>,
+  how: Fault['how'],
+): Promise<void> {
+  let well = 0
+  for (let at = 1; well < 8; at++) well = (await attempt({ at, how })) ? well + 1 : 0
+}
+
+/** True where it ended well, false where it was killed. */
+async function runChild(work: Work): Promise<boolean> {
+  const child = spawn(process.execPath, [CHILD, JSON.stringify(work)], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const [code, signal] = await once(child, 'close')
+  if (code !== 0 && signal !== 'SIGKILL') throw new Error(`the child ended with ${code ?? signal}`)
+  return code === 0
+}
+
+async function errorOf(work: Promise<unknown>): Promise<unknown> {
+  try {
+    await work
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
+
+/** What is thrown is the injected error, or one that says what it means. */
+function assertInjected(t: ExecutionContext, error: unknown, { at, how }: Fault): void {
+  if (error === undefined) return
+  const { code, cause } = error as { code?: string; cause?: { code?: string } }
+  const isSaid = code === how || (how === 'ENOSPC' && code === 'DISK_FULL' && cause?.code === how)
+  t.true(isSaid, `${how} at ${at} gave ${String(error)}`)
+}

@@ -1,0 +1,271 @@
+import { execFile } from 'node:child_process'
+import { readdirSync, readFileSync, readlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import test from 'ava'
+import { type Derivation, derivation } from '../../graph/derivation.ts'
+import { hashDerivation } from '../../graph/hash.ts'
+import { collect } from '../../store/collect.ts'
+import type { Event } from '../../store/event.ts'
+import { watchedHost } from '../../store/hosts/faulty.ts'
+import { nodeHost } from '../../store/hosts/node.ts'
+import { pathLock } from '../../store/path-lock.ts'
+import { planOf, realize } from '../../store/realize.ts'
+import { openStore, type Store } from '../../store/store.ts'
+import { fixtureRoot } from '../helpers/store-fixture.ts'
+import { filesStep, infoStep, quietly, tempDirectory, tempStore } from '../helpers/temp-store.ts'
+
+const CHILD = fileURLToPath(new URL('../helpers/realize-child.ts', import.meta.url))
+const run = promisify(execFile)
+
+test('a step and all it needs are made, inputs first', async t => {
+  const store = tempStore(t)
+  const root = fixtureRoot()
+  const { events, realized } = await realizing(store, [root])
+  t.deepEqual(stepsOf(events, 'started'), ['library-1', 'info-1', 'top-1'])
+  t.deepEqual(stepsOf(events, 'built'), ['library-1', 'info-1', 'top-1'])
+  const top = realized.get(root)?.out
+  t.truthy(top && store.has(top))
+  t.deepEqual(
+    top &&
+      store
+        .head(top)
+        ?.references.map(path => path.slice(33))
+        .sort(),
+    ['info-1', 'library-1'],
+  )
+})
+
+test('a second run does nothing and changes nothing', async t => {
+  const directory = join(tempDirectory(t), 'mixos')
+  const root = fixtureRoot()
+  await realizing(openStore({ directory, host: nodeHost }), [root])
+  const changes: string[] = []
+  const host = watchedHost(nodeHost, (change, path) => changes.push(`${change} ${path}`))
+  const again = openStore({ directory, host })
+  const { events, realized } = await realizing(again, [root])
+  t.deepEqual(
+    events.map(event => event.type),
+    ['planned'],
+  )
+  t.deepEqual(changes, [`open ${again.layout.lock('store')}`])
+  t.truthy(realized.get(root)?.out)
+})
+
+test('the plan that is reported is the plan that planOf gives', async t => {
+  const store = tempStore(t)
+  const root = fixtureRoot()
+  const options = quietly()
+  const plan = planOf(store, [root], options.tools)
+  t.deepEqual(
+    plan.steps.map(step => step.action),
+    ['build', 'build', 'build'],
+  )
+  const { events } = await realizing(store, [root])
+  t.deepEqual(events[0], { type: 'planned', plan })
+  t.deepEqual(
+    planOf(store, [root], options.tools).steps.map(step => step.action),
+    ['reuse'],
+  )
+})
+
+test('what depends on an unchanged output of a changed step is not made again', async t => {
+  const store = tempStore(t)
+  const chain = (comment: string): Derivation => {
+    const source = filesStep('source', { comment })
+    const program = filesStep('program', { bin: 'the same' }, { source })
+    return infoStep('image', { package: infoStep('package', { program }) })
+  }
+  const first = await realizing(store, [chain('one')])
+  const second = await realizing(store, [chain('two')])
+  t.deepEqual(stepsOf(second.events, 'built'), ['source-1', 'program-1'])
+  t.deepEqual(stepsOf(second.events, 'reused'), ['package-1', 'image-1'])
+  t.deepEqual([...second.realized.values()], [...first.realized.values()])
+  const third = await realizing(store, [chain('two')])
+  t.deepEqual(
+    third.events.map(event => event.type),
+    ['planned'],
+  )
+})
+
+test('two derivations that are equal are one step', async t => {
+  const store = tempStore(t)
+  const [one, two] = [filesStep('a', { a: '1' }), filesStep('a', { a: '1' })]
+  const { events, realized } = await realizing(store, [one, two])
+  t.deepEqual(stepsOf(events, 'started'), ['a-1'])
+  t.deepEqual(realized.get(one), realized.get(two))
+})
+
+test('a failed step fails what depends on it, and is reported once', async t => {
+  const store = tempStore(t)
+  const bad = broken('bad')
+  const roots = [infoStep('top', { bad }), infoStep('other', { bad })]
+  const events: Event[] = []
+  const error = await t.throwsAsync(realize(store, roots, quietly(events)), {
+    code: 'DERIVATION_INVALID',
+    message: /^bad-1: /,
+  })
+  const failed = events.filter(event => event.type === 'failed')
+  t.deepEqual(
+    failed.map(event => event.label),
+    ['bad-1'],
+  )
+  t.is<unknown, unknown>(failed[0]?.error, error)
+  t.deepEqual(store.paths(), [])
+})
+
+test('after a failure, keepGoing makes all that does not depend on it', async t => {
+  const store = tempStore(t)
+  const good = infoStep('good', { library: filesStep('library', { a: '1' }) })
+  const roots = [infoStep('top', { bad: broken('bad') }), good, broken('worse')]
+  const events: Event[] = []
+  const options = { ...quietly(events), keepGoing: true }
+  await t.throwsAsync(realize(store, roots, options), { message: /^bad-1: / })
+  t.deepEqual(stepsOf(events, 'built'), ['library-1', 'good-1'])
+  t.deepEqual(events.flatMap(event => (event.type === 'failed' ? [event.label] : [])).sort(), [
+    'bad-1',
+    'worse-1',
+  ])
+})
+
+test('what was finished before a failure stays', async t => {
+  const store = tempStore(t)
+  const library = filesStep('library', { a: '1' })
+  const root = derivation({
+    name: 'bad',
+    version: '1',
+    builder: ['builtin:missing'],
+    inputs: { library },
+  })
+  await t.throwsAsync(realizing(store, [root]), { code: 'DERIVATION_INVALID' })
+  t.deepEqual(
+    (await realizing(store, [library])).events.map(event => event.type),
+    ['planned'],
+  )
+})
+
+test('a cancelled run throws CANCELLED and makes nothing more', async t => {
+  const store = tempStore(t)
+  const controller = new AbortController()
+  const drv = filesStep('a', { a: '1' })
+  const lock = await pathLock(nodeHost, store.layout.lock(hashDerivation(drv)))
+  const events: Event[] = []
+  const running = realize(store, [infoStep('top', { drv })], {
+    ...quietly(events),
+    signal: controller.signal,
+  })
+  await until(() => events.some(event => event.type === 'waiting'))
+  controller.abort()
+  await t.throwsAsync(running, { code: 'CANCELLED' })
+  lock.release()
+  t.deepEqual(store.paths(), [])
+})
+
+test('two runs in one process make each step once', async t => {
+  const store = tempStore(t)
+  const other = openStore({ directory: store.directory, host: nodeHost })
+  const runs = await Promise.all([
+    realizing(store, [fixtureRoot(12)]),
+    realizing(other, [fixtureRoot(12)]),
+  ])
+  const started = runs.flatMap(({ events }) => stepsOf(events, 'started'))
+  t.is(started.length, 13)
+  t.is(new Set(started).size, 13)
+})
+
+test('several processes make each step once between them', async t => {
+  const directory = tempDirectory(t)
+  const work = JSON.stringify({ directory, width: 20 })
+  const runs = await Promise.all([1, 2, 3].map(() => run(process.execPath, [CHILD, work])))
+  const started = runs.flatMap(({ stdout }) => stdout.split('\n').filter(Boolean))
+  t.is(started.length, 21)
+  t.is(new Set(started).size, 21)
+})
+
+test('a link is made for a root, and keeps it', async t => {
+  const store = tempStore(t)
+  const root = fixtureRoot()
+  const link = join(tempDirectory(t), 'result')
+  const { realized } = await realizing(store, [root], new Map([[link, root]]))
+  const top = realized.get(root)?.out as never
+  t.is(readlinkSync(link), store.hostPath(top))
+  t.deepEqual((await collect(store, quietly())).objects, [])
+})
+
+test('what was collected meanwhile is made again, also by the same store', async t => {
+  const store = tempStore(t)
+  const root = fixtureRoot()
+  const first = await realizing(store, [root])
+  t.is((await collect(store, quietly())).objects.length, 3)
+  const second = await realizing(store, [root])
+  t.is(stepsOf(second.events, 'built').length, 3)
+  t.deepEqual(second.realized.get(root), first.realized.get(root))
+})
+
+test('a run waits for a collection to end, and says so', async t => {
+  const store = tempStore(t)
+  const collecting = await pathLock(nodeHost, store.layout.lock('store'))
+  const events: Event[] = []
+  const running = realize(store, [fixtureRoot()], quietly(events))
+  t.deepEqual(
+    events.map(event => event.type),
+    ['warning'],
+  )
+  collecting.release()
+  await t.notThrowsAsync(running)
+})
+
+test('a run leaves no temp files and no locks of steps', async t => {
+  const store = tempStore(t)
+  await realizing(store, [fixtureRoot()])
+  t.deepEqual(readdirSync(store.layout.scratch), [])
+  t.deepEqual(readdirSync(store.layout.locks), ['store.lock'])
+})
+
+test('a full disk is an error that says so', async t => {
+  const directory = join(tempDirectory(t), 'mixos')
+  openStore({ directory, host: nodeHost })
+  const host = watchedHost(nodeHost, change => {
+    if (change === 'writeFrom') throw Object.assign(new Error('full'), { code: 'ENOSPC' })
+  })
+  await t.throwsAsync(realizing(openStore({ directory, host }), [fixtureRoot()]), {
+    code: 'DISK_FULL',
+  })
+})
+
+test('a damaged trace is an error that names the file', async t => {
+  const store = tempStore(t)
+  const root = filesStep('a', { a: '1' })
+  await realizing(store, [root])
+  const at = store.layout.trace(hashDerivation(root))
+  writeFileSync(at, readFileSync(at, 'utf8').replace('mixos-trace-1', 'mixos-trace-0'))
+  await t.throwsAsync(realizing(store, [root]), { code: 'RECORD_INVALID', message: new RegExp(at) })
+  unlinkSync(at)
+  await t.notThrowsAsync(realizing(store, [root]))
+})
+
+async function realizing(
+  store: Store,
+  roots: readonly Derivation[],
+  links: ReadonlyMap<string, Derivation> = new Map(),
+) {
+  const events: Event[] = []
+  const realized = await realize(store, roots, { ...quietly(events), links })
+  return { events, realized }
+}
+
+/** Labels of the steps that were started, or done in the given way, in order. */
+function stepsOf(events: readonly Event[], what: 'started' | 'built' | 'reused'): string[] {
+  return events.flatMap(event =>
+    event.type === what || (event.type === 'done' && event.how === what) ? [event.label] : [],
+  )
+}
+
+function broken(name: string): Derivation {
+  return derivation({ name, version: '1', builder: ['builtin:files'], env: { files: '[]' } })
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise(done => setTimeout(done, 2))
+}

@@ -1,0 +1,181 @@
+import {
+  chmodSync,
+  closeSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { type Digest, digestOfPath } from '../../graph/store-path.ts'
+import { nodeHost } from '../../store/hosts/node.ts'
+import { removeTree } from '../../store/remove.ts'
+import { verify } from '../../store/verify.ts'
+import { addTree, tempDirectory, tempStore, writeTree } from '../helpers/temp-store.ts'
+
+const tree = { 'bin/hi': { executable: '#!/bin/sh\n' }, 'lib/a': 'text', link: { symlink: 'bin' } }
+
+test('an object as it was added has no problems', async t => {
+  const { store } = await setUp(t)
+  t.deepEqual(verify(store), { checked: 1, problems: [] })
+})
+
+const damages: Record<string, [damage: (at: string) => void, message: RegExp]> = {
+  'a flipped bit': [
+    at => overwrite(join(at, 'lib/a'), 0, 'u'),
+    /^lib\/a: expected b3:\w+, got b3:/,
+  ],
+  'a shorter file': [at => truncateSync(join(at, 'lib/a'), 3), /^lib\/a: expected 4 bytes, got 3$/],
+  'a missing file': [at => unlinkSync(join(at, 'bin/hi')), /^bin\/hi: is missing$/],
+  'an extra file': [at => writeFileSync(join(at, 'bin/ho'), ''), /^bin\/ho: is there, but not in/],
+  'an extra directory': [at => mkdirSync(join(at, 'new')), /^new: is there, but not in/],
+  'another mode of a file': [
+    at => chmodSync(join(at, 'lib/a'), 0o644),
+    /^lib\/a: expected mode 444, got 644$/,
+  ],
+  'a file that became executable': [
+    at => chmodSync(join(at, 'lib/a'), 0o555),
+    /^lib\/a: expected mode 444, got 555$/,
+  ],
+  'a setuid bit': [
+    at => chmodSync(join(at, 'bin/hi'), 0o4555),
+    /^bin\/hi: expected mode 555, got 4555$/,
+  ],
+  'another mode of a directory': [
+    at => chmodSync(join(at, 'lib'), 0o755),
+    /^lib: expected mode 555, got 755$/,
+  ],
+  'another target of a symlink': [
+    at => {
+      unlinkSync(join(at, 'link'))
+      symlinkSync('lib', join(at, 'link'))
+      lutimesSync(join(at, 'link'), 1, 1)
+    },
+    /^link: expected a link to bin, got one to lib$/,
+  ],
+  'a symlink in place of a directory': [
+    at => {
+      rmSync(join(at, 'lib'), { recursive: true })
+      symlinkSync('bin', join(at, 'lib'))
+    },
+    /^lib: expected a directory, got a symlink$/,
+  ],
+  'another time': [at => utimesSync(join(at, 'lib/a'), 2, 2), /^lib\/a: expected mtime 1, got 2$/],
+}
+
+for (const [name, [damage, message]] of Object.entries(damages)) {
+  test(`${name} is a problem`, async t => {
+    const { store, path } = await setUp(t)
+    chmodSync(join(store.hostPath(path), 'lib/a'), 0o644)
+    damage(store.hostPath(path))
+    // Only the damage itself is to be found.
+    if (!name.includes('mode') && !name.includes('became'))
+      restore(store.hostPath(path), name.includes('time') ? 2 : 1)
+    const { checked, problems } = verify(store)
+    t.is(checked, 1)
+    t.true(
+      problems.some(problem => problem.path === path && message.test(problem.message)),
+      problems.map(problem => problem.message).join('\n'),
+    )
+    t.true(problems.length <= 2)
+  })
+}
+
+test('an object that names itself is compared under its own name', async t => {
+  const { store, path } = await selfNaming(t)
+  t.deepEqual(verify(store).problems, [])
+  overwrite(join(store.hostPath(path), 'a'), (1 << 20) - 16, '0'.repeat(32))
+  t.like(verify(store).problems, [{ message: 'a: its own digest is not where the record says' }])
+})
+
+test('the bytes around its own name are compared too', async t => {
+  const { store, path } = await selfNaming(t)
+  overwrite(join(store.hostPath(path), 'a'), (1 << 20) + 16, '!')
+  t.regex(verify(store).problems[0]?.message ?? '', /^a: expected b3:/)
+})
+
+test('a record without its tree is a problem', async t => {
+  const { store, path } = await setUp(t)
+  removeTree(nodeHost, store.hostPath(path))
+  const { checked, problems } = verify(store)
+  t.is(checked, 1)
+  t.regex(problems[0]?.message ?? '', /^it has a record, .*, but no tree$/)
+})
+
+test('a record that was changed is a problem', async t => {
+  const { store, path } = await setUp(t)
+  const at = store.layout.record(digestOfPath(path))
+  const text = nodeHost.files.read(at)?.toString() ?? ''
+  writeFileSync(at, text.replace('"executable":true', '"executable":false'))
+  t.regex(verify(store).problems[0]?.message ?? '', /the manifest hashes to b3:/)
+})
+
+test('an object whose reference is gone is a problem', async t => {
+  const { store, path } = await setUp(t)
+  const referrer = await addTree(store, 'referrer', { tree: { a: path }, references: [path] })
+  rmSync(store.layout.record(digestOfPath(path)))
+  t.deepEqual(verify(store).problems, [
+    { path: referrer, message: `it refers to ${path}, which is not in the store` },
+  ])
+})
+
+test('only the given objects are read, and each is announced', async t => {
+  const { store, path } = await setUp(t)
+  const other = await addTree(store, 'other', { tree })
+  unlinkSync(join(store.hostPath(other), 'link'))
+  const seen: string[] = []
+  t.deepEqual(verify(store, { paths: [path], onObject: path => seen.push(path) }), {
+    checked: 1,
+    problems: [],
+  })
+  t.deepEqual(seen, [path])
+})
+
+async function setUp(t: ExecutionContext) {
+  const store = tempStore(t)
+  return { store, path: await addTree(store, 'hi', { tree }) }
+}
+
+/** Its digest stands across the end of the first mebibyte, and in a symlink. */
+async function selfNaming(t: ExecutionContext) {
+  const store = tempStore(t)
+  const self = '0123456789abcdfghijklmnpqrsvwxyz' as Digest
+  const source = writeTree(join(tempDirectory(t), 'source'), {
+    a: `${'.'.repeat((1 << 20) - 16)}${self}${'.'.repeat(100)}${self}`,
+    b: { symlink: `/mix/store/${self}-self-1/a` },
+  })
+  const path = await store.add({
+    source,
+    label: 'self-1',
+    self,
+    candidates: new Map(),
+    maker: 'the test',
+  })
+  return { store, path }
+}
+
+function overwrite(path: string, position: number, text: string): void {
+  chmodSync(path, 0o644)
+  const fd = openSync(path, 'r+')
+  writeSync(fd, text, position)
+  closeSync(fd)
+  chmodSync(path, 0o444)
+  utimesSync(path, 1, 1)
+}
+
+/** Gives everything its mtime back, and the file that was made writable its mode. */
+function restore(at: string, mtime: number): void {
+  for (const name of ['lib/a', 'lib', 'bin', '']) {
+    const path = join(at, name)
+    if (!nodeHost.files.lstat(path) || nodeHost.files.lstat(path)?.isSymbolicLink()) continue
+    if (name === 'lib/a') chmodSync(path, 0o444)
+    utimesSync(path, name === 'lib/a' ? mtime : 1, name === 'lib/a' ? mtime : 1)
+  }
+}
