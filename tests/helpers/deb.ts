@@ -2,7 +2,10 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { xz } from '@napi-rs/lzma'
 import { type Header, pack } from 'tar-stream'
 
-export type TarEntry = Partial<Header> & { readonly name: string; readonly content?: string }
+export type TarEntry = Partial<Header> & {
+  readonly name: string
+  readonly content?: string | Buffer
+}
 
 /** A tar archive of those entries, however hostile. */
 export async function tarOf(entries: readonly TarEntry[]): Promise<Buffer> {

@@ -1,4 +1,11 @@
-import { mkdirSync, mkdtempSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { ExecutionContext } from 'ava'
@@ -15,10 +22,18 @@ import { openStore, type Store } from '../../store/store.ts'
 export type Tree = Readonly<Record<string, string | { executable: string } | { symlink: string }>>
 
 /** An empty directory that goes with the test. */
-export function tempDirectory(t: ExecutionContext): string {
-  const path = mkdtempSync(join(realpathSync(tmpdir()), 'mixos-test-'))
+export function tempDirectory(
+  t: ExecutionContext,
+  parent: string = realpathSync(tmpdir()),
+): string {
+  const path = mkdtempSync(join(parent, 'mixos-test-'))
   t.teardown(() => removeTree(nodeHost, path))
   return path
+}
+
+/** The same in memory where there is such a place: syncing costs nothing there, and means nothing. */
+export function memoryDirectory(t: ExecutionContext): string {
+  return tempDirectory(t, existsSync('/dev/shm') ? '/dev/shm' : undefined)
 }
 
 /** A new store, by default on the real machine, that goes with the test. */

@@ -7,10 +7,11 @@ import test, { type ExecutionContext } from 'ava'
 import { collect } from '../../store/collect.ts'
 import { type Fault, faultyHost, watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
+import { removeTree } from '../../store/remove.ts'
 import { openStore } from '../../store/store.ts'
 import { verify } from '../../store/verify.ts'
 import { collectFixture, realizeFixture, type Work } from '../helpers/store-fixture.ts'
-import { tempDirectory } from '../helpers/temp-store.ts'
+import { memoryDirectory } from '../helpers/temp-store.ts'
 
 const CHILD = fileURLToPath(new URL('../helpers/realize-child.ts', import.meta.url))
 // Each of these is a process; more at a time would wait for the processor.
@@ -19,7 +20,7 @@ const AT_A_TIME = 4
 test('a run that is killed at any change of the disk leaves a store that the next run completes', async t => {
   const expected = await whole(t)
   await untilItSurvives(async at => {
-    const directory = tempDirectory(t)
+    const directory = memoryDirectory(t)
     const survived = await runChild({ directory, fault: { at, how: 'kill' } })
     if (survived) return true
     assertNothingInvalid(t, directory, `killed at ${at}`)
@@ -31,7 +32,7 @@ test('a run that is killed at any change of the disk leaves a store that the nex
 test('a collection that is killed at any change of the disk leaves a store that the next run completes', async t => {
   const expected = await whole(t)
   await untilItSurvives(async at => {
-    const directory = tempDirectory(t)
+    const directory = memoryDirectory(t)
     await realizeFixture(nodeHost, { directory })
     nodeHost.files.unlink(join(directory, 'result'))
     const survived = await runChild({ directory, collect: true, fault: { at, how: 'kill' } })
@@ -46,7 +47,7 @@ for (const how of ['EIO', 'ENOSPC'] as const) {
   test(`a run in which any change of the disk fails with ${how} ends, and the next run completes`, async t => {
     const expected = await whole(t)
     await failEach(async fault => {
-      const directory = tempDirectory(t)
+      const directory = memoryDirectory(t)
       const after = `${how} at ${fault.at}`
       const error = await errorOf(realizeFixture(faultyHost(nodeHost, fault), { directory }))
       assertInjected(t, error, fault)
@@ -59,7 +60,7 @@ for (const how of ['EIO', 'ENOSPC'] as const) {
   test(`a collection in which any change of the disk fails with ${how} ends, and the next run completes`, async t => {
     const expected = await whole(t)
     await failEach(async fault => {
-      const directory = tempDirectory(t)
+      const directory = memoryDirectory(t)
       const after = `${how} at ${fault.at}`
       await realizeFixture(nodeHost, { directory })
       nodeHost.files.unlink(join(directory, 'result'))
@@ -79,7 +80,7 @@ test('a run makes so many changes that killing it at each is worth something', a
     changes.add(change)
     count++
   })
-  await realizeFixture(host, { directory: tempDirectory(t) })
+  await realizeFixture(host, { directory: memoryDirectory(t) })
   t.true(count > 60, `${count} changes`)
   for (const change of ['writeNew', 'writeFrom', 'sync', 'rename', 'symlink', 'unlink'])
     t.true(changes.has(change), change)
@@ -92,7 +93,7 @@ interface Outcome {
 }
 
 async function whole(t: ExecutionContext): Promise<Outcome> {
-  const directory = tempDirectory(t)
+  const directory = memoryDirectory(t)
   await realizeFixture(nodeHost, { directory })
   return outcomeOf(directory)
 }
@@ -126,6 +127,7 @@ async function recover(
   t.is(readdirSync(store.layout.records).length, expected.objects.length, after)
   t.deepEqual(readdirSync(store.directory).length, 8, after)
   t.deepEqual(readdirSync(directory).sort(), ['mixos', 'result'], after)
+  removeTree(nodeHost, directory)
 }
 
 /** Tries 1, 2, … until one survives, since then there is no such change any more. */

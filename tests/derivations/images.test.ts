@@ -1,0 +1,49 @@
+import test from 'ava'
+import { iso } from '../../derivations/images/iso.ts'
+import { profile } from '../../derivations/images/profile.ts'
+import { rootfs } from '../../derivations/images/rootfs.ts'
+import { derivation } from '../../graph/derivation.ts'
+
+const part = (name: string) => derivation({ name, version: '1', builder: ['builtin:files'] })
+const seeds = part('seeds')
+
+test('the menu leaves the variables of GRUB to GRUB, not to the shell that writes it', t => {
+  const menu = /cat >iso\/boot\/grub\/grub\.cfg <<END\n([\s\S]*?)\nEND\n/.exec(
+    scriptOf(image(['a'])),
+  )
+  const text = menu?.[1] ?? ''
+  for (const name of ['grub_platform', 'maker', 'variant', 'tuning', '@']) {
+    t.true(text.includes(`\\$${name}`), name)
+    t.notRegex(text, new RegExp(`[^\\\\]\\$${name}`), name)
+  }
+})
+
+test('an image depends on its command line, and on each of its parts', t => {
+  const { env, inputs } = image(['console=ttyS0', 'quiet'])
+  t.is(env.commandLine, 'console=ttyS0 quiet')
+  t.deepEqual(Object.keys(inputs), ['grub', 'initramfs', 'kernel', 'root', 'rootfs'])
+})
+
+test('a profile does not depend on the order in which its packages are named', t => {
+  const [one, two] = [part('one'), part('two')]
+  const of = (packages: Record<string, typeof one>) =>
+    profile({ name: 'system', version: '1', seeds, packages })
+  t.deepEqual(of({ one, two }), of({ two, one }))
+})
+
+test('a root file system is made of a closure, and can be packed quickly', t => {
+  const system = part('system')
+  const { env, inputs } = rootfs({ version: '1', seeds, system, level: 1 })
+  t.is(env.level, '1')
+  t.deepEqual(inputs.closure?.derivation.builder, ['builtin:closure-info'])
+  t.is(inputs.closure?.derivation.inputs.root?.derivation, system)
+})
+
+function image(commandLine: readonly string[]) {
+  const [grub, kernel, initramfs] = [part('grub'), part('kernel'), part('initramfs')]
+  return iso({ version: '1', seeds, grub, kernel, initramfs, rootfs: part('rootfs'), commandLine })
+}
+
+function scriptOf(drv: { readonly builder: readonly string[] }): string {
+  return drv.builder.at(-1) ?? ''
+}
