@@ -213,6 +213,8 @@ function prepare(host: Host, layout: Layout): void {
     files.writeNew(temp, VERSION)
     files.rename(temp, layout.version)
   } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') throw readOnly(error, directory)
     throw asStoreError(error, directory)
   }
 }
@@ -242,11 +244,13 @@ export function asStoreError(error: unknown, directory: string): unknown {
       cause: error,
     })
   }
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-    return new MixosError('STORE_READ_ONLY', `cannot write to ${directory}`, {
-      hint: 'make it writable for this user, or set MIXOS_HOME to another directory',
-      cause: error,
-    })
-  }
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return readOnly(error, directory)
   return error
+}
+
+function readOnly(cause: unknown, directory: string): MixosError {
+  return new MixosError('STORE_READ_ONLY', `cannot write to ${directory}`, {
+    hint: 'make it writable for this user, or set MIXOS_HOME to another directory',
+    cause,
+  })
 }

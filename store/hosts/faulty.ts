@@ -82,24 +82,24 @@ export function watchedHost(host: Host, before: (change: Change, path: string) =
 export interface Fault {
   /** Which change it comes at, counted from 1. */
   readonly at: number
-  /** Ends the process at once, without any cleanup, or fails the change with an error of the system. */
-  readonly how: 'kill' | 'EIO' | 'ENOSPC'
+  /**
+   * `kill` ends the process at once, without any cleanup. `halt` does the same to the disk without a process
+   * of its own: this change and all after it fail. Others fail this one change with an error of the system.
+   */
+  readonly how: 'kill' | 'halt' | 'EIO' | 'ENOSPC'
+  /** The changes that count; all of them where left out. */
+  readonly among?: readonly Change[]
 }
 
-/** The machine until the given change; a write that the process dies in is left half done. */
-export function faultyHost(host: Host, { at, how }: Fault): Host {
+/** The machine until the given change. */
+export function faultyHost(host: Host, { at, how, among }: Fault): Host {
   let changes = 0
-  const isDue = (): boolean => ++changes === at
-  const faulty = watchedHost(host, (change, path) => {
-    if (!isDue()) return
+  return watchedHost(host, (change, path) => {
+    if (among && !among.includes(change)) return
+    changes++
+    const isDue = changes === at || (how === 'halt' && changes > at)
+    if (!isDue) return
     if (how === 'kill') process.kill(process.pid, 'SIGKILL')
     throw Object.assign(new Error(`${how}: injected at ${change} ${path}`), { code: how })
   })
-  if (how !== 'kill') return faulty
-  const writeNew: Files['writeNew'] = (path, data, mode) => {
-    // The next change is this write: do half of it, and let the count run out.
-    if (changes + 1 === at) host.files.writeNew(path, data.slice(0, data.length / 2), mode)
-    faulty.files.writeNew(path, data, mode)
-  }
-  return { ...faulty, files: { ...faulty.files, writeNew } }
 }

@@ -3,14 +3,15 @@ import type { Answer, Network, RequestOptions } from '../host.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** The real network, with the proxies that the environment names. */
-export const nodeNetwork: Network = networkOf(process.env)
+/** The real network, by the proxies that this process's environment names. */
+export const nodeNetwork: Network = networkOf()
 
 /**
  * HTTP with connections kept open between requests, since a hundred small files come from one mirror.
- * HTTP_PROXY, HTTPS_PROXY and NO_PROXY are read from `env`, in either case.
+ * HTTP_PROXY, HTTPS_PROXY and NO_PROXY are taken from `env`, in either case; without it, Node takes them
+ * from the process.
  */
-export function networkOf(env: Environment): Network {
+export function networkOf(env?: Environment): Network {
   // Loaded when first used: most runs need no network, and these modules cost start-up time.
   const clients = new Map<string, Promise<Client>>()
   return {
@@ -25,20 +26,17 @@ export function networkOf(env: Environment): Network {
 
 interface Client {
   readonly request: typeof import('node:http').request
-  readonly agent: Agent
+  /** Undefined stands for Node's own agent, which keeps connections too. */
+  readonly agent: Agent | undefined
 }
 
-// Idle connections do not keep the process alive; a mirror closes them after some seconds.
-const AGENT = { keepAlive: true, maxSockets: 16 }
-
-async function clientFor(protocol: string, env: Environment): Promise<Client> {
-  const proxyEnv = { ...env }
-  if (protocol === 'https:') {
-    const { request, Agent } = await import('node:https')
-    return { request, agent: new Agent({ ...AGENT, proxyEnv }) }
-  }
-  const { request, Agent } = await import('node:http')
-  return { request, agent: new Agent({ ...AGENT, proxyEnv }) }
+async function clientFor(protocol: string, env: Environment | undefined): Promise<Client> {
+  const isSecure = protocol === 'https:'
+  const http = await import('node:http')
+  const { request, Agent } = isSecure ? await import('node:https') : http
+  if (env) return { request, agent: new Agent({ keepAlive: true, proxyEnv: { ...env } }) }
+  http.setGlobalProxyFromEnv()
+  return { request, agent: undefined }
 }
 
 function send(client: Client, url: URL, options: RequestOptions): Promise<Answer> {

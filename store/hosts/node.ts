@@ -4,6 +4,7 @@ import {
   chmodSync,
   closeSync,
   constants,
+  existsSync,
   fchmodSync,
   fstatSync,
   fsync,
@@ -22,12 +23,14 @@ import {
   rmdirSync,
   rmSync,
   statfsSync,
+  statSync,
   symlinkSync,
   unlinkSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
+import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import type { Files, Host } from '../host.ts'
 import { nodeNetwork } from './node-network.ts'
@@ -60,7 +63,7 @@ const files: Files = {
   },
   list: path => readdirSync(path).sort(),
   readLink: path => readlinkSync(path),
-  makeDirectory: (path, mode = 0o755) => void mkdirSync(path, { recursive: true, mode }),
+  makeDirectory,
   writeNew: (path, data, mode = 0o644) => writeFileSync(path, data, { flag: 'wx', mode }),
   open: (path, how) => openSync(path, FLAGS[how], 0o644),
   statOf: fd => fstatSync(fd),
@@ -114,6 +117,20 @@ export const nodeHost: Host = {
     randomBytes(Math.ceil(digits / 2))
       .toString('hex')
       .slice(0, digits),
+}
+
+// Not by mkdir's own `recursive`: on a path such as /proc/x, Node 24 tries for ever.
+function makeDirectory(path: string, mode = 0o755): void {
+  try {
+    mkdirSync(path, mode)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && statSync(path).isDirectory()) return
+    const parent = dirname(path)
+    if (code !== 'ENOENT' || parent === path || existsSync(parent)) throw error
+    makeDirectory(parent)
+    makeDirectory(path, mode)
+  }
 }
 
 interface Locks {

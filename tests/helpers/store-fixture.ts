@@ -19,7 +19,7 @@ export interface Work {
   readonly width?: number
 }
 
-/** Objects that refer to each other: `top` to `info`, `info` to `library`. */
+/** An object that refers to another, or that many. */
 export function fixtureRoot(width?: number): Derivation {
   if (width !== undefined) {
     const steps = Array.from({ length: width }, (_, index) =>
@@ -28,7 +28,7 @@ export function fixtureRoot(width?: number): Derivation {
     return infoStep('wide', Object.fromEntries(steps.map((step, index) => [`s${index}`, step])))
   }
   const library = filesStep('library', { 'lib/a': 'text', link: { symlink: 'lib/a' } })
-  return infoStep('top', { info: infoStep('info', { library }) })
+  return infoStep('info', { library })
 }
 
 /** Realizes the fixture, rooted at `result`, and gives the labels of the steps that it took. */

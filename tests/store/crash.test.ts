@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { collect } from '../../store/collect.ts'
-import { type Fault, faultyHost, watchedHost } from '../../store/hosts/faulty.ts'
+import { type Change, type Fault, faultyHost, watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { removeTree } from '../../store/remove.ts'
 import { openStore } from '../../store/store.ts'
@@ -17,63 +17,58 @@ const CHILD = fileURLToPath(new URL('../helpers/realize-child.ts', import.meta.u
 // Each of these is a process; more at a time would wait for the processor.
 const AT_A_TIME = 4
 
-test('a run that is killed at any change of the disk leaves a store that the next run completes', async t => {
+// Where others see a difference. That nothing else changes after a death is the same for all.
+const VISIBLE: readonly Change[] = ['rename', 'symlink', 'unlink', 'sync']
+
+test('a run that is killed leaves a store that the next run completes', async t => {
   const expected = await whole(t)
   await untilItSurvives(async at => {
     const directory = memoryDirectory(t)
-    const survived = await runChild({ directory, fault: { at, how: 'kill' } })
-    if (survived) return true
-    assertNothingInvalid(t, directory, `killed at ${at}`)
+    const fault: Fault = { at, how: 'kill', among: VISIBLE }
+    if (await runChild({ directory, fault })) return true
     await recover(t, { directory, expected, after: `killed at ${at}` })
     return false
   })
 })
 
-test('a collection that is killed at any change of the disk leaves a store that the next run completes', async t => {
+test('a collection that is killed leaves a store that the next run completes', async t => {
   const expected = await whole(t)
   await untilItSurvives(async at => {
-    const directory = memoryDirectory(t)
-    await realizeFixture(nodeHost, { directory })
-    nodeHost.files.unlink(join(directory, 'result'))
-    const survived = await runChild({ directory, collect: true, fault: { at, how: 'kill' } })
-    if (survived) return true
-    assertNothingInvalid(t, directory, `killed at ${at}`)
+    const directory = await garbage(t)
+    const fault: Fault = { at, how: 'kill', among: VISIBLE }
+    if (await runChild({ directory, collect: true, fault })) return true
     await recover(t, { directory, expected, after: `killed at ${at}` })
     return false
   })
 })
 
-for (const how of ['EIO', 'ENOSPC'] as const) {
-  test(`a run in which any change of the disk fails with ${how} ends, and the next run completes`, async t => {
+for (const how of ['halt', 'EIO', 'ENOSPC'] as const) {
+  const what = how === 'halt' ? 'after which nothing changes any more' : `that fails with ${how}`
+
+  test(`whichever change of a run it is ${what}, the next run completes`, async t => {
     const expected = await whole(t)
-    await failEach(async fault => {
+    await failEach(how, async fault => {
       const directory = memoryDirectory(t)
-      const after = `${how} at ${fault.at}`
       const error = await errorOf(realizeFixture(faultyHost(nodeHost, fault), { directory }))
       assertInjected(t, error, fault)
-      assertNothingInvalid(t, directory, after)
-      await recover(t, { directory, expected, after })
+      await recover(t, { directory, expected, after: `${how} at ${fault.at}` })
       return error === undefined
-    }, how)
+    })
   })
 
-  test(`a collection in which any change of the disk fails with ${how} ends, and the next run completes`, async t => {
+  test(`whichever change of a collection it is ${what}, the next run completes`, async t => {
     const expected = await whole(t)
-    await failEach(async fault => {
-      const directory = memoryDirectory(t)
-      const after = `${how} at ${fault.at}`
-      await realizeFixture(nodeHost, { directory })
-      nodeHost.files.unlink(join(directory, 'result'))
+    await failEach(how, async fault => {
+      const directory = await garbage(t)
       const error = await errorOf(collectFixture(faultyHost(nodeHost, fault), { directory }))
       assertInjected(t, error, fault)
-      assertNothingInvalid(t, directory, after)
-      await recover(t, { directory, expected, after })
+      await recover(t, { directory, expected, after: `${how} at ${fault.at}` })
       return error === undefined
-    }, how)
+    })
   })
 }
 
-test('a run makes so many changes that killing it at each is worth something', async t => {
+test('a run changes the disk in so many ways that the tests above say something', async t => {
   const changes = new Set<string>()
   let count = 0
   const host = watchedHost(nodeHost, change => {
@@ -98,6 +93,14 @@ async function whole(t: ExecutionContext): Promise<Outcome> {
   return outcomeOf(directory)
 }
 
+/** A store that holds the fixture, and nothing that keeps it. */
+async function garbage(t: ExecutionContext): Promise<string> {
+  const directory = memoryDirectory(t)
+  await realizeFixture(nodeHost, { directory })
+  nodeHost.files.unlink(join(directory, 'result'))
+  return directory
+}
+
 function outcomeOf(directory: string): Outcome {
   const store = openStore({ directory: join(directory, 'mixos'), host: nodeHost })
   const link = readlinkSync(join(directory, 'result'))
@@ -115,6 +118,7 @@ async function recover(
   t: ExecutionContext,
   { directory, expected, after }: { directory: string; expected: Outcome; after: string },
 ): Promise<void> {
+  assertNothingInvalid(t, directory, after)
   await realizeFixture(nodeHost, { directory })
   t.deepEqual(outcomeOf(directory), expected, after)
   const store = openStore({ directory: join(directory, 'mixos'), host: nodeHost })
@@ -140,8 +144,8 @@ async function untilItSurvives(attempt: (at: number) => Promise<boolean>): Promi
 
 /** Tries 1, 2, … until some in a row end well: a failure to clean up may be no failure of the whole. */
 async function failEach(
-  attempt: (fault: Fault) => Promise<boolean>,
   how: Fault['how'],
+  attempt: (fault: Fault) => Promise<boolean>,
 ): Promise<void> {
   let well = 0
   for (let at = 1; well < 8; at++) well = (await attempt({ at, how })) ? well + 1 : 0

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import { openDownload } from '../../store/download.ts'
 import { httpFetcher, PATIENCE, type Patience } from '../../store/fetchers/http.ts'
@@ -205,6 +207,22 @@ test('a proxy that the environment names is used, but not for hosts it excepts',
   }
   t.deepEqual(proxy.requests, ['http://upstream.example/file'])
   t.deepEqual(direct.requests, ['/file'])
+})
+
+test('the proxies that the environment of the process names are used', async t => {
+  const proxy = await serve(t, { 'http://upstream.example/file': file(content) })
+  const program = `
+    import { nodeNetwork } from ${JSON.stringify(import.meta.resolve('../../store/hosts/node-network.ts'))}
+    const { signal } = new AbortController()
+    const options = { headers: {}, signal, connectWithin: 10_000 }
+    const answer = await nodeNetwork.request(new URL('http://upstream.example/file'), options)
+    for await (const chunk of answer.body) process.stdout.write(chunk)`
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--input-type=module', '--eval', program],
+    { env: { http_proxy: proxy.base }, encoding: 'buffer' },
+  )
+  t.true(stdout.equals(content))
 })
 
 type Target = Awaited<ReturnType<typeof openDownload>>

@@ -21,7 +21,7 @@ const run = promisify(execFile)
 
 test('a step and all it needs are made, inputs first', async t => {
   const store = tempStore(t)
-  const root = fixtureRoot()
+  const root = threeSteps()
   const { events, realized } = await realizing(store, [root])
   t.deepEqual(stepsOf(events, 'started'), ['library-1', 'info-1', 'top-1'])
   t.deepEqual(stepsOf(events, 'built'), ['library-1', 'info-1', 'top-1'])
@@ -39,7 +39,7 @@ test('a step and all it needs are made, inputs first', async t => {
 
 test('a second run does nothing and changes nothing', async t => {
   const directory = join(tempDirectory(t), 'mixos')
-  const root = fixtureRoot()
+  const root = threeSteps()
   await realizing(openStore({ directory, host: nodeHost }), [root])
   const changes: string[] = []
   const host = watchedHost(nodeHost, (change, path) => changes.push(`${change} ${path}`))
@@ -55,7 +55,7 @@ test('a second run does nothing and changes nothing', async t => {
 
 test('the plan that is reported is the plan that planOf gives', async t => {
   const store = tempStore(t)
-  const root = fixtureRoot()
+  const root = threeSteps()
   const options = quietly()
   const plan = planOf(store, [root], options.tools)
   t.deepEqual(
@@ -185,7 +185,7 @@ test('several processes make each step once between them', async t => {
 
 test('a link is made for a root, and keeps it', async t => {
   const store = tempStore(t)
-  const root = fixtureRoot()
+  const root = threeSteps()
   const link = join(tempDirectory(t), 'result')
   const { realized } = await realizing(store, [root], new Map([[link, root]]))
   const top = realized.get(root)?.out as never
@@ -195,7 +195,7 @@ test('a link is made for a root, and keeps it', async t => {
 
 test('what was collected meanwhile is made again, also by the same store', async t => {
   const store = tempStore(t)
-  const root = fixtureRoot()
+  const root = threeSteps()
   const first = await realizing(store, [root])
   t.is((await collect(store, quietly())).objects.length, 3)
   const second = await realizing(store, [root])
@@ -207,7 +207,7 @@ test('a run waits for a collection to end, and says so', async t => {
   const store = tempStore(t)
   const collecting = await pathLock(nodeHost, store.layout.lock('store'))
   const events: Event[] = []
-  const running = realize(store, [fixtureRoot()], quietly(events))
+  const running = realize(store, [threeSteps()], quietly(events))
   t.deepEqual(
     events.map(event => event.type),
     ['warning'],
@@ -218,7 +218,7 @@ test('a run waits for a collection to end, and says so', async t => {
 
 test('a run leaves no temp files and no locks of steps', async t => {
   const store = tempStore(t)
-  await realizing(store, [fixtureRoot()])
+  await realizing(store, [threeSteps()])
   t.deepEqual(readdirSync(store.layout.scratch), [])
   t.deepEqual(readdirSync(store.layout.locks), ['store.lock'])
 })
@@ -229,7 +229,7 @@ test('a full disk is an error that says so', async t => {
   const host = watchedHost(nodeHost, change => {
     if (change === 'writeFrom') throw Object.assign(new Error('full'), { code: 'ENOSPC' })
   })
-  await t.throwsAsync(realizing(openStore({ directory, host }), [fixtureRoot()]), {
+  await t.throwsAsync(realizing(openStore({ directory, host }), [threeSteps()]), {
     code: 'DISK_FULL',
   })
 })
@@ -244,6 +244,11 @@ test('a damaged trace is an error that names the file', async t => {
   unlinkSync(at)
   await t.notThrowsAsync(realizing(store, [root]))
 })
+
+function threeSteps(): Derivation {
+  const library = filesStep('library', { 'lib/a': 'text', link: { symlink: 'lib/a' } })
+  return infoStep('top', { info: infoStep('info', { library }) })
+}
 
 async function realizing(
   store: Store,
