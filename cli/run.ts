@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Derivation } from '../graph/derivation.ts'
 import type { PackageSet } from '../graph/package-set.ts'
@@ -5,6 +6,7 @@ import { type Outputs, type Plan, plan } from '../graph/plan.ts'
 import type { Mirrors } from '../store/mirrors.ts'
 import type { Tools } from '../store/realize.ts'
 import type { Store } from '../store/store.ts'
+import { badArgument } from './args.ts'
 import { type Context, openExistingHome } from './context.ts'
 import { readLock } from './recipes.ts'
 
@@ -32,7 +34,7 @@ export async function realizeAll(
   { store, packages, named, links, flags }: Run,
 ): Promise<ReadonlyMap<Derivation, Outputs>> {
   const { realize } = await import('../store/realize.ts')
-  for (const link of links.keys()) store.host.files.makeDirectory(dirname(link))
+  for (const link of links.keys()) prepareLink(store, link)
   return realize(store, [...new Set(named.values())], {
     ...flags,
     tools: toolsOf(packages),
@@ -41,6 +43,20 @@ export async function realizeAll(
     signal: context.signal,
     report: context.report,
   })
+}
+
+/** Throws BAD_ARGUMENT where no link can be made: better now than after the builds. */
+function prepareLink({ host }: Store, link: string): void {
+  const hint = 'choose another place with --out-link'
+  const existing = host.files.lstat(link)
+  if (existing?.isSymbolicLink()) return
+  if (existing) throw badArgument(`${link} exists and is not a link`, hint)
+  try {
+    host.files.makeDirectory(dirname(link))
+    accessSync(dirname(link), constants.W_OK)
+  } catch (error) {
+    throw badArgument(`cannot make the link ${link}: ${(error as Error).message}`, hint)
+  }
 }
 
 /** What realizing would do. Changes nothing: also where there is no store yet, none is made. */

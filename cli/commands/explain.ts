@@ -1,6 +1,7 @@
 import { command, positional } from 'cmd-ts'
 import { type Derivation, labelOf } from '../../graph/derivation.ts'
 import { explainDerivation, hashDerivation } from '../../graph/hash.ts'
+import type { Plan } from '../../graph/plan.ts'
 import { fileOption, jsonFlag, name, PackageName } from '../args.ts'
 import { type Context, openExistingHome } from '../context.ts'
 import { table } from '../format.ts'
@@ -31,8 +32,7 @@ export function explain(context: Context) {
       const drv = packages.get(name)
       if (other !== undefined) return compare(drv, packages.get(other))
       const plan = await planAt(context, packages, [drv])
-      const action = plan.steps.find(step => step.derivation === drv)?.action ?? 'reuse'
-      return describe(drv, { action, ...(await tracedOf(context, drv)) })
+      return describe(drv, { ...doneBy(plan, drv), ...(await tracedOf(context, drv)) })
     },
   })
 }
@@ -40,11 +40,26 @@ export function explain(context: Context) {
 interface Known {
   /** What realizing it now would do. */
   readonly action: string
+  /** Its inputs that are not there yet. */
+  readonly missing: readonly string[]
   readonly resolved?: string
   readonly outputs?: Readonly<Record<string, string>>
 }
 
-async function tracedOf(context: Context, drv: Derivation): Promise<Omit<Known, 'action'>> {
+function doneBy({ steps }: Plan, drv: Derivation): Pick<Known, 'action' | 'missing'> {
+  const hash = hashDerivation(drv)
+  const needed = new Set(Object.values(drv.inputs).map(input => hashDerivation(input.derivation)))
+  const todo = steps.filter(step => needed.has(step.hash) && step.action !== 'reuse')
+  return {
+    action: steps.find(step => step.hash === hash)?.action ?? 'reuse',
+    missing: [...new Set(todo.map(step => labelOf(step.derivation)))],
+  }
+}
+
+async function tracedOf(
+  context: Context,
+  drv: Derivation,
+): Promise<Omit<Known, 'action' | 'missing'>> {
   const store = await openExistingHome(context)
   const trace = store?.trace(hashDerivation(drv))
   if (!store || !trace) return {}
@@ -52,13 +67,15 @@ async function tracedOf(context: Context, drv: Derivation): Promise<Omit<Known, 
   return { resolved: trace.resolved, outputs: Object.fromEntries(outputs) }
 }
 
-function describe(drv: Derivation, { action, resolved, outputs }: Known): Answer {
+function describe(drv: Derivation, known: Known): Answer {
+  const { action, missing, resolved, outputs } = known
   const hash = hashDerivation(drv)
   const rows = [
     ['derivation hash', hash],
     ['resolved hash', resolved ?? 'known when its inputs are there'],
     ...Object.entries(outputs ?? {}).map(([name, path]) => [`output ${name}`, path]),
     ['realizing it now', ACTION[action] ?? action],
+    ...(missing.length > 0 ? [['its missing inputs', missing.join(' ')]] : []),
   ]
   const inputs = Object.entries(drv.inputs).map(([slot, input]) => [
     `input.${slot}`,
@@ -69,9 +86,7 @@ function describe(drv: Derivation, { action, resolved, outputs }: Known): Answer
   const record = {
     label: labelOf(drv),
     derivation: hash,
-    resolved,
-    outputs,
-    action,
+    ...known,
     fields: fieldsOf(drv),
   }
   return { text: parts.join('\n\n'), record }
@@ -88,13 +103,7 @@ function compare(a: Derivation, b: Derivation): Answer {
   const [left, right] = [fieldsOf(a), fieldsOf(b)]
   const names = [...new Set([...Object.keys(left), ...Object.keys(right)])]
   const differing = names.filter(name => left[name] !== right[name])
-  const lines = differing.flatMap(name => {
-    const [before, after] = [left[name], right[name]]
-    return [
-      ...(before === undefined ? [] : [`- ${name} = ${before}`]),
-      ...(after === undefined ? [] : [`+ ${name} = ${after}`]),
-    ]
-  })
+  const lines = differing.flatMap(name => difference(name, left[name], right[name]))
   const head = `- ${labelOf(a)}  ${hashDerivation(a)}\n+ ${labelOf(b)}  ${hashDerivation(b)}`
   const record = Object.fromEntries(differing.map(name => [name, [left[name], right[name]]]))
   const text =
@@ -103,6 +112,24 @@ function compare(a: Derivation, b: Derivation): Answer {
       : `${head}\n\n${lines.join('\n')}`
   return { text, record: { differing: record } }
 }
+
+/** Of texts with several lines, the lines that only one of them has. */
+function difference(name: string, before?: string, after?: string): string[] {
+  const [old, new_] = [linesOf(before), linesOf(after)]
+  if (old.length < 2 || new_.length < 2) {
+    return [
+      ...(before === undefined ? [] : [`- ${name} = ${before}`]),
+      ...(after === undefined ? [] : [`+ ${name} = ${after}`]),
+    ]
+  }
+  return [
+    `  ${name}, in its lines:`,
+    ...old.filter(line => !new_.includes(line)).map(line => `-     ${line}`),
+    ...new_.filter(line => !old.includes(line)).map(line => `+     ${line}`),
+  ]
+}
+
+const linesOf = (value = '""'): string[] => String(JSON.parse(value)).split('\n')
 
 /** The hashed fields by name, as the text that they were explained with. */
 function fieldsOf(drv: Derivation): Record<string, string> {

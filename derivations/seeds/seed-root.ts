@@ -22,7 +22,7 @@ export function seedRoot(
   })
 }
 
-// tar would restore setuid bits by chmod, which the sandbox refuses, hence --no-same-permissions.
+// Setuid programs are left out: the sandbox refuses to make them, and in a build they would do nothing.
 // Documentation is a tenth of the files, and no build reads it.
 const unpack = `
 mkdir /build/bin
@@ -35,13 +35,18 @@ for package in $packages; do eval "echo \\$$package"; done >packages
 cat >unpack-some <<'END'
 set -eu -o pipefail
 for deb; do
-  ar p "$deb" data.tar.xz | unxz | tar -x -C "$out" --no-same-permissions ./usr ||
-    { echo "error: cannot unpack $deb" >&2; exit 1; }
+  ar p "$deb" data.tar.xz | unxz >$$.tar
+  tar -tvf $$.tar | awk '$1 ~ /^-(..|.....)[sS]/ { print $NF }' >$$.setuid
+  if [ -s $$.setuid ]; then
+    tar -tf $$.tar | grep '^\./usr/.*[^/]$' | grep -vxFf $$.setuid | xargs tar -xf $$.tar -C "$out" --no-same-permissions
+  else
+    tar -xf $$.tar -C "$out" --no-same-permissions ./usr
+  fi || { echo "error: cannot unpack $deb" >&2; exit 1; }
 done
+rm $$.tar
 END
 xargs -n 8 -P "$BUILD_CORES" sh unpack-some <packages
 
-find "$out" -type f -perm /6000 -exec chmod ug-s {} +
 cd "$out/usr/share"
 rm -rf bug doc doc-base info lintian locale man
 for link in sh:bash awk:gawk; do

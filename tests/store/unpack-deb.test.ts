@@ -1,8 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { xz } from '@napi-rs/lzma'
 import test, { type ExecutionContext } from 'ava'
+import fc from 'fast-check'
 import { decompress } from '../../store/decompress.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { dataOfDeb, unpackDeb } from '../../store/unpack-deb.ts'
@@ -88,6 +89,31 @@ test('xz data of several blocks and of the real xz has a size', t => {
   t.is(sizeOfXz(real), 300_000)
 })
 
+test('a package with any bytes changed is unpacked or OBJECT_INVALID, and touches nothing else', async t => {
+  const entries = [
+    { name: './usr/bin/', type: 'directory' },
+    { name: './usr/bin/tool', content: 'run'.repeat(300) },
+    { name: './usr/bin/same', type: 'link', linkname: './usr/bin/tool' },
+    { name: './bin', type: 'symlink', linkname: 'usr/bin' },
+  ] as const
+  const suffixes = ['', '.gz', '.xz', '.zst'] as const
+  const debs = await Promise.all(suffixes.map(suffix => debOf(entries, suffix)))
+  const change = fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 }))
+  const changes = fc.array(change, { minLength: 1, maxLength: 4 })
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...debs), changes, fc.nat(), async (deb, changes, end) => {
+      const bytes = Buffer.from(end % 4 === 0 ? deb.subarray(0, end % deb.length) : deb)
+      for (const [at, byte] of changes) bytes[at % bytes.length] = byte
+      const { into, unpack } = setUp(t)
+      const error = await unpack(bytes).catch((error: unknown) => error)
+      if (error !== undefined)
+        t.is((error as { code?: string }).code, 'OBJECT_INVALID', String(error))
+      t.deepEqual(nodeHost.files.list(join(into, '..')), ['into'])
+    }),
+    { numRuns: 300 },
+  )
+})
+
 test('decompressing gives the bytes back', async t => {
   const bytes = noise(100_000)
   const limit = bytes.length
@@ -106,7 +132,9 @@ function twice(name: string): Buffer {
 }
 
 function setUp(t: ExecutionContext) {
-  const [from, into] = [tempDirectory(t), tempDirectory(t)]
+  const from = tempDirectory(t)
+  const into = join(tempDirectory(t), 'into')
+  mkdirSync(into)
   const unpack = (...debs: readonly Buffer[]): Promise<void> => {
     const paths = debs.map((deb, i) => {
       const path = join(from, `${i}.deb`)
