@@ -43,18 +43,29 @@ export type Realized = ReadonlyMap<Derivation, Outputs>
 
 // Of downloads, the network is what limits, not the processor.
 const FETCHES = 8
+// Of steps that wait for the disk rather than for a processor. Each holds a lock, and that is an open file.
+const LIGHT = 32
 
-/** What realizing the roots takes, tools included: the value that `realize` follows. */
-export function planOf(store: Store, roots: readonly Derivation[], tools: Tools): Plan {
+/**
+ * What realizing the roots takes, tools included: the value that `realize` follows. With `again`, the roots'
+ * own steps are planned even where their outputs are known.
+ */
+export function planOf(
+  store: Store,
+  roots: readonly Derivation[],
+  tools: Tools,
+  again = false,
+): Plan {
   const known = (hash: PlannedStep['hash']) => {
     const trace = store.trace(hash)
     return trace && { outputs: trace.outputs, isPresent: true }
   }
-  const planned = plan(roots, known)
+  const repeated = new Set(again ? roots : [])
+  const planned = plan(roots, known, repeated)
   const needsSandbox = planned.steps.some(
     step => step.action === 'build' && !isBuiltin(step.derivation.builder[0] ?? ''),
   )
-  return needsSandbox ? plan([tools.busybox, tools.bubblewrap, ...roots], known) : planned
+  return needsSandbox ? plan([tools.busybox, tools.bubblewrap, ...roots], known, repeated) : planned
 }
 
 /**
@@ -78,7 +89,7 @@ export async function realize(
     onWait: waiting,
   })
   try {
-    const planned = planOf(store, roots, options.tools)
+    const planned = planOf(store, roots, options.tools, options.check)
     report({ type: 'planned', plan: planned })
     await using run = new Run(store, planned, options)
     const realized = await run.finish(roots)
@@ -102,7 +113,10 @@ class Run {
   readonly #ranks: ReadonlyMap<Derivation, number>
   readonly #steps = new Map<Derivation, Promise<Outputs>>()
   readonly #builds: Slots
+  /** Steps that hold their lock and are building, or are next to: more than builds, so that none waits for a lock. */
+  readonly #nextBuilds: Slots
   readonly #fetches = slotsOf(FETCHES)
+  readonly #light = slotsOf(LIGHT)
   readonly #stop = new AbortController()
   readonly #signal: AbortSignal
   readonly #reported = new Set<unknown>()
@@ -116,6 +130,7 @@ class Run {
     this.#planned = new Map(planned.steps.map(step => [step.derivation, step]))
     this.#ranks = ranksOf(planned)
     this.#builds = slotsOf(options.jobs)
+    this.#nextBuilds = slotsOf(options.jobs + LIGHT)
     this.#signal = AbortSignal.any([options.signal, this.#stop.signal])
   }
 
@@ -172,9 +187,22 @@ class Run {
     if (step.outputs) return step.outputs
     const inputs = await this.#inputsOf(drv)
     const resolved = this.#resolve(drv, inputs)
+    const rank = this.#ranks.get(drv) ?? 0
     const early = this.#store.trace(resolved)
-    if (early) return this.#done(step, resolved, 'reused', early.outputs)
+    if (early)
+      return this.#light.run(rank, () => this.#done(step, resolved, 'reused', early.outputs))
+    if (step.action === 'fetch')
+      return this.#fetches.run(rank, () => this.#takeAlone(step, inputs, resolved))
+    if (isBuiltin(drv.builder[0] ?? ''))
+      return this.#light.run(rank, () => this.#takeAlone(step, inputs, resolved))
+    // Before a place is taken, since the tools may need one themselves.
+    await this.#openSandbox()
+    return this.#nextBuilds.run(rank, () => this.#takeAlone(step, inputs, resolved))
+  }
 
+  /** Makes a step unless someone else is making it or has made it. */
+  async #takeAlone(step: PlannedStep, inputs: Inputs, resolved: ResolvedHash): Promise<Outputs> {
+    const drv = step.derivation
     const waiting = () =>
       this.#options.report({ type: 'waiting', step: step.hash, label: labelOf(drv) })
     const { host, layout } = this.#store
@@ -185,7 +213,9 @@ class Run {
     try {
       const late = this.#store.trace(resolved)
       if (late) return await this.#done(step, resolved, 'reused', late.outputs)
-      const outputs = await this.#make(step, inputs, resolved)
+      const outputs = await (isBuiltin(drv.builder[0] ?? '')
+        ? this.#runBuiltin(drv, inputs)
+        : this.#build(drv, inputs, resolved, 0))
       return await this.#done(
         step,
         resolved,
@@ -195,18 +225,6 @@ class Run {
     } finally {
       lock.release()
     }
-  }
-
-  #make(
-    { derivation, action }: PlannedStep,
-    inputs: Inputs,
-    resolved: ResolvedHash,
-  ): Promise<Outputs> {
-    const rank = this.#ranks.get(derivation) ?? 0
-    if (action === 'fetch')
-      return this.#fetches.run(rank, () => this.#runBuiltin(derivation, inputs))
-    if (isBuiltin(derivation.builder[0] ?? '')) return this.#runBuiltin(derivation, inputs)
-    return this.#build(derivation, inputs, resolved, 0)
   }
 
   async #build(

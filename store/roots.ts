@@ -48,14 +48,23 @@ async function register({ host, layout }: Store, name: string, link: string): Pr
 
 async function point({ host }: Store, link: string, target: string): Promise<void> {
   const { files, randomHex } = host
-  if (!files.lstat(link)) files.symlink(target, link)
-  else if (files.readLink(link) === target) return
-  else {
-    const temp = `${link}.${randomHex(8)}`
-    files.symlink(target, temp)
-    files.rename(temp, link)
+  try {
+    if (!files.lstat(link)) files.symlink(target, link)
+    else if (files.readLink(link) === target) return
+    else {
+      const temp = `${link}.${randomHex(8)}`
+      files.symlink(target, temp)
+      files.rename(temp, link)
+    }
+    await syncDirectory(host, dirname(link))
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') throw error
+    throw new MixosError('BAD_ARGUMENT', `cannot make the link ${link}`, {
+      hint: 'what was realized is in the store; choose another place with --out-link',
+      cause: error,
+    })
   }
-  await syncDirectory(host, dirname(link))
 }
 
 /** The roots whose links still point into the store, by link. */

@@ -1,4 +1,3 @@
-import { totalmem } from 'node:os'
 import { MixosError } from '../graph/error.ts'
 import type { Host } from './host.ts'
 import { attend, type Ended } from './sandbox/attend.ts'
@@ -16,7 +15,7 @@ export const DEFAULT_LIMITS: Limits = {
   seconds: 2 * 60 * 60,
   silentSeconds: 30 * 60,
   logBytes: 64 * 2 ** 20,
-  memoryBytes: totalmem(),
+  memoryBytes: Number.POSITIVE_INFINITY,
   processes: 4096,
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import type { Host } from '../host.ts'
-import { memoryOfTree } from './processes.ts'
+import { memoryOfTree, physicalMemory } from './processes.ts'
 
 /** What a build may use. */
 export interface Limits {
@@ -10,7 +10,7 @@ export interface Limits {
   /** Without a byte of output. */
   readonly silentSeconds: number
   readonly logBytes: number
-  /** Of all its processes together; looked at once a second. */
+  /** Of all its processes together, and never more than the machine has; looked at once a second. */
   readonly memoryBytes: number
   readonly processes: number
   /** In the directories it writes to; looked at when the disk has shrunk by that much. */
@@ -47,6 +47,7 @@ export function watch(
   }
   const exceeded = (message: string, hint: string): void =>
     fail(new MixosError('BUILD_LIMIT', message, { hint }))
+  const memoryBytes = (): number => Math.min(limits.memoryBytes, physicalMemory(host))
   const check = (): void => {
     const now = host.now()
     if (now - start >= limits.seconds * 1000) {
@@ -59,9 +60,9 @@ export function watch(
         `the build printed nothing for ${limits.silentSeconds} s, which is its limit of silence`,
         'it may wait for something that never comes; if not, let it print its progress',
       )
-    } else if (memoryOfTree(host, pid) > limits.memoryBytes) {
+    } else if (memoryOfTree(host, pid) > memoryBytes()) {
       exceeded(
-        `the build used more than ${limits.memoryBytes} bytes of memory, which is its limit`,
+        `the build used more than ${memoryBytes()} bytes of memory, which is its limit`,
         'let it run fewer processes at once, or build it on a machine with more memory',
       )
     } else if (isDiskExceeded()) {

@@ -1,11 +1,12 @@
-import { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import { MixosError } from '../../graph/error.ts'
 import type { Host } from '../host.ts'
+import { readPipe } from '../hosts/node-pipe.ts'
 
 /** Both ends of a pipe. */
 export interface Pipe {
   /** Ends when no process holds the writing end any more. */
-  readonly output: Socket
+  readonly output: Readable
   /** For the child; to be closed here once it runs. */
   readonly writeEnd: number
 }
@@ -34,8 +35,13 @@ export function openPipe(host: Host, path: string): Pipe {
   const both = host.files.open(path, 'lock')
   try {
     const readEnd = host.files.open(path, 'read')
-    const output = new Socket({ fd: readEnd, readable: true, writable: false })
-    return { output, writeEnd: host.files.open(path, 'write') }
+    try {
+      const writeEnd = host.files.open(path, 'write')
+      return { output: readPipe(readEnd), writeEnd }
+    } catch (error) {
+      host.files.close(readEnd)
+      throw error
+    }
   } finally {
     host.files.close(both)
   }

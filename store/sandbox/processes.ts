@@ -17,6 +17,12 @@ export function memoryOfTree(host: Host, pid: number): number {
   return bytes
 }
 
+/** The machine's memory, in bytes. */
+export function physicalMemory(host: Host): number {
+  const text = host.files.read('/proc/meminfo')?.toString() ?? ''
+  return Number(/^MemTotal: +(\d+) kB$/m.exec(text)?.[1] ?? Number.POSITIVE_INFINITY) * 1024
+}
+
 function memoryOf(host: Host, pid: number): number {
   const [, resident = 0, shared = 0] = numbersIn(host, `/proc/${pid}/statm`)
   return (resident - shared) * PAGE

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
-import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import { type Bench, etcOf, filterOf, type Place } from './bench.ts'
 import { Descriptors } from './descriptors.ts'
 import { BUSYBOX, launch } from './launch.ts'
@@ -17,7 +17,7 @@ export interface Job extends Mounts {
 export interface Started {
   readonly child: ChildProcess
   /** What the build prints; ends after its last process. */
-  readonly output: Socket
+  readonly output: Readable
 }
 
 const ISOLATION = [

@@ -5,14 +5,17 @@ import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Derivation } from '../../graph/derivation.ts'
+import type { Manifest } from '../../graph/manifest.ts'
+import { digestOfPath } from '../../graph/store-path.ts'
 import { collect } from '../../store/collect.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { realize } from '../../store/realize.ts'
+import { formatRecord, recordOf } from '../../store/records.ts'
 import { removeTree } from '../../store/remove.ts'
 import { openStore } from '../../store/store.ts'
 import { fileSystemSync } from '../../store/sync-file-system.ts'
 import { verify } from '../../store/verify.ts'
-import { addTree, filesStep, quietly } from '../helpers/temp-store.ts'
+import { addTree, filesStep, quietly, writeTree } from '../helpers/temp-store.ts'
 
 const directory = mkdtempSync(join(process.argv[2] ?? tmpdir(), 'mixos-bench-'))
 const store = openStore({ directory: join(directory, 'mixos'), host: nodeHost })
@@ -67,13 +70,21 @@ async function collectMany(): Promise<void> {
   const count = 20_000
   // Made by hand: adding them durably is not what is measured.
   const one = await addTree(store, 'dead', { tree: { a: 'text' } })
-  const record = nodeHost.files.read(store.layout.record(one.slice(0, 32) as never)) ?? ''
+  const { manifest } = store.record(one) ?? {}
+  const copies = join(directory, 'copies')
+  mkdirSync(copies)
   for (let index = 0; index < count; index++) {
-    const digest = index.toString().padStart(32, '0')
-    mkdirSync(join(store.layout.objects, `${digest}-dead-1`))
-    writeFileSync(join(store.layout.objects, `${digest}-dead-1`, 'a'), 'text', { mode: 0o444 })
-    writeFileSync(join(store.layout.records, `${digest}.json`), record)
+    const record = recordOf({ ...(manifest as Manifest), label: `dead-${index}` })
+    const tree = { a: 'text' }
+    writeTree(store.hostPath(record.path), tree)
+    writeTree(join(copies, record.path), tree)
+    writeFileSync(store.layout.record(digestOfPath(record.path)), formatRecord(record))
+    writeFileSync(join(copies, `${record.path}.json`), formatRecord(record))
   }
+  execFileSync('sync', ['-f', directory])
+  await measure('rm -rf of as many trees and records', () => {
+    execFileSync('rm', ['-rf', copies])
+  })
   await measure(
     'collect 20,000 dead objects',
     () => collect(openStore({ directory: store.directory, host: nodeHost }), { signal }),
@@ -85,12 +96,16 @@ async function collectMany(): Promise<void> {
 async function realizeMany(): Promise<void> {
   const steps: Derivation[] = []
   for (let index = 0; index < 10_000; index++) {
-    const inputs = index < 100 ? {} : { a: steps[index % 100] as Derivation }
-    steps.push(filesStep(`step-${index}`, { a: `${index}` }, inputs))
+    const first = steps[index % 100]
+    steps.push(filesStep(`step-${index}`, { a: `${index}` }, first && { first }))
   }
   const roots = steps.slice(100)
   await measure('realize 10,000 steps', () => realize(store, roots, quietly()))
-  await measure('realize them again: nothing to do', () => realize(reopened(), roots, quietly()), '0.25')
+  await measure(
+    'realize them again: nothing to do',
+    () => realize(reopened(), roots, quietly()),
+    '0.25',
+  )
 }
 
 function reopened() {

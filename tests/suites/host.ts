@@ -139,7 +139,8 @@ export function hostSuite(test: TestFn, name: string, host: Host): void {
   })
 
   test(`${name}: random digits are as many as asked for`, t => {
-    for (const digits of [1, 8, 20, 33]) t.regex(host.randomHex(digits), new RegExp(`^[0-9a-f]{${digits}}$`))
+    for (const digits of [1, 8, 20, 33])
+      t.regex(host.randomHex(digits), new RegExp(`^[0-9a-f]{${digits}}$`))
     t.not(host.randomHex(20), host.randomHex(20))
   })
 
