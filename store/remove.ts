@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import type { Host } from './host.ts'
 
 /**
@@ -24,6 +23,6 @@ function removeNamed(host: Host, path: string): void {
   }
   // Objects are read-only, also their directories.
   files.changeMode(path, 0o700)
-  for (const name of files.list(path)) removeNamed(host, join(path, name))
+  for (const name of files.list(path)) removeNamed(host, `${path}/${name}`)
   files.removeDirectory(path)
 }

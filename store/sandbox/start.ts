@@ -6,7 +6,7 @@ import { BUSYBOX, launch } from './launch.ts'
 import { type Mounts, mountArguments } from './mounts.ts'
 import { openPipe } from './pipe.ts'
 import { BUBBLEWRAP } from './tools.ts'
-import { dropArguments, uidOf } from './unprivileged.ts'
+import { dropArguments, reachable, uidOf } from './unprivileged.ts'
 
 export interface Job extends Mounts {
   readonly argv: readonly string[]
@@ -75,11 +75,8 @@ function commandOf(
   const uid = uidOf(place.slot)
   const writable = [job.buildDirectory, job.storeDirectory]
   for (const path of writable) host.files.changeOwner(path, uid, uid)
-  const readable = [
-    etcOf(bench),
-    place.pipe,
-    ...(job.root === undefined ? [] : [job.root]),
-    ...job.inputs.map(({ hostPath }) => hostPath),
-  ]
+  const objects = job.inputs.map(({ hostPath }) => hostPath)
+  if (job.root !== undefined) objects.push(job.root)
+  const readable = [etcOf(bench), place.pipe, ...reachable(host, objects)]
   return dropArguments(descriptors, { uid, directory: tools.bubblewrap, readable, writable })
 }

@@ -33,6 +33,23 @@ export function uidOf(slot: number): number {
 }
 
 /**
+ * The fewest directories by which all of these can be reached: what anyone may enter instead of each of
+ * the objects in it, since mounting many takes long.
+ */
+export function reachable(host: Host, paths: readonly string[]): string[] {
+  const isOpen = new Map<string, boolean>()
+  const found = paths.map(path => {
+    const parent = dirname(path)
+    if (!isOpen.has(parent)) {
+      const stats = host.files.lstat(parent)
+      isOpen.set(parent, stats?.isDirectory() === true && (stats.mode & 0o5) === 0o5)
+    }
+    return isOpen.get(parent) ? parent : path
+  })
+  return [...new Set(found)]
+}
+
+/**
  * Bubblewrap's command line for root, up to its own arguments. The user that builds run as may be unable
  * to reach a directory by its path, such as one below /root. So an outer bubblewrap, which is root,
  * makes a mount namespace that holds these directories where they are and little else; in there, it

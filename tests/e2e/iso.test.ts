@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
 import { statSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { homeOf } from '../../cli/context.ts'
@@ -35,7 +35,7 @@ test.serial('realize iso makes an image of at most 24 MB and prints its store pa
 
 test.serial('realize iso has nothing to do the second time', async t => {
   const { stdout } = await mixos('realize', 'iso', '--dry-run', '--json')
-  const steps: { action: string }[] = Object.values(JSON.parse(stdout).steps)
+  const steps: { action: string }[] = JSON.parse(stdout).plan
   t.deepEqual(
     steps.map(step => step.action),
     ['reuse'],
@@ -74,6 +74,47 @@ test.serial(
 
 test.serial('the images are the same bytes when built again', async t => {
   await t.notThrowsAsync(mixos('realize', '--check', 'initramfs', 'rootfs', 'iso'))
+})
+
+test.serial(
+  'the worked example of derivations/README.md builds, and what it builds runs',
+  async t => {
+    const readme = await readFile('derivations/README.md', 'utf8')
+    const [, example = ''] = /```ts\n([\s\S]*?)```/.exec(readme) ?? []
+    await writeFile(join(scratch, 'hello.ts'), example)
+    const ran = join(scratch, 'ran.ts')
+    await writeFile(
+      ran,
+      `import { type PackageSet, script } from 'mixos'
+     import { hello } from './hello.ts'
+     export const ran = (packages: PackageSet) => script({
+       name: 'ran', version: '1', root: packages.get('seeds-build'), inputs: { hello: hello(packages) },
+       script: '"$hello/bin/hello" >"$out"',
+     })`,
+    )
+    const { stdout } = await mixos('realize', 'ran', '-f', ran, '--out-link', join(scratch, 'ran'))
+    t.is(await readFile(stdout.trim(), 'utf8'), 'hello\n')
+  },
+)
+
+test.serial('nothing on the target comes from a seed', async t => {
+  const { stdout } = await mixos('closure', 'system')
+  const paths = stdout.trim().split('\n')
+  t.true(paths.length > 0)
+  t.deepEqual(
+    paths.filter(path => /-(seeds|debian)-/.test(path)),
+    [],
+  )
+  const home = homeOf(process.env, process.cwd())
+  for (const path of paths) {
+    const object = join(home, 'store', basename(path))
+    for (const file of await readdir(object, { recursive: true, withFileTypes: true })) {
+      if (!file.isFile()) continue
+      const text = await readFile(join(file.parentPath, file.name), 'latin1')
+      // A program of the seeds would name their loader, a script of theirs its interpreter.
+      t.notRegex(text, /ld-linux-x86-64|^#!\/usr\/bin\/(perl|python|env)/, `${path}: ${file.name}`)
+    }
+  }
 })
 
 for (const [firmware, flags] of [
