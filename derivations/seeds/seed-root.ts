@@ -38,7 +38,7 @@ for deb; do
   ar p "$deb" data.tar.xz | unxz >$$.tar
   tar -tvf $$.tar | awk '$1 ~ /^-(..|.....)[sS]/ { print $NF }' >$$.setuid
   if [ -s $$.setuid ]; then
-    tar -tf $$.tar | grep '^\./usr/.*[^/]$' | grep -vxFf $$.setuid | xargs tar -xf $$.tar -C "$out" --no-same-permissions
+    tar -tf $$.tar | grep '^./usr/.*[^/]$' | grep -vxFf $$.setuid | xargs tar -xf $$.tar -C "$out" --no-same-permissions
   else
     tar -xf $$.tar -C "$out" --no-same-permissions ./usr
   fi || { echo "error: cannot unpack $deb" >&2; exit 1; }
