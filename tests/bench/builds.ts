@@ -1,6 +1,6 @@
 // Run by hand: node tests/bench/builds.ts [STEPS…]
 // What a step costs: trivial builds in sandboxes of their own, two at a time, into an empty store.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bootstrap } from '../../derivations/seeds/bootstrap.ts'
@@ -9,6 +9,7 @@ import { parseLock } from '../../graph/lock.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { machineMirrors } from '../../store/mirrors.ts'
 import { realize } from '../../store/realize.ts'
+import { removeTree } from '../../store/remove.ts'
 import { openStore } from '../../store/store.ts'
 
 const tools = bootstrap(parseLock(readFileSync('flake-free.lock', 'utf8')))
@@ -44,7 +45,7 @@ async function measure(count: number): Promise<void> {
   console.log(`${count} steps, built: ${await timed(() => realize(store, steps, options))}`)
   console.log(`${count} steps, nothing to do: ${await timed(() => realize(store, steps, options))}`)
   console.log(`peak memory: ${Math.round(process.resourceUsage().maxRSS / 1024)} MB`)
-  rmSync(directory, { recursive: true, force: true })
+  removeTree(nodeHost, directory)
 }
 
 const counts = process.argv.slice(2).map(Number)
