@@ -4,7 +4,7 @@ import { Blake3Hasher } from '@napi-rs/blake-hash'
 const shared = new Blake3Hasher()
 
 /** BLAKE3 of a text (as UTF-8) or of bytes: 64 hexadecimal digits. */
-export function blake3Hex(data: string | Uint8Array): string {
+export function blake3Hex(data: string | Buffer): string {
   shared.reset()
   return shared.update(data).digest('hex')
 }
