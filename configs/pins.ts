@@ -1,5 +1,7 @@
+import type { Wanted } from '../graph/wanted.ts'
+
 /** What `mixos lock update` pins, and whom it believes. Data only. */
-export const pins: Pins = {
+export const pins: Wanted = {
   suite: 'trixie',
 
   // The archive key and the release key of Debian 13. Each signs with its primary key or with a
@@ -97,25 +99,3 @@ export const pins: Pins = {
     'musl-patches': { debian: 'musl', file: '.debian.tar.xz' },
   },
 }
-
-export interface Pins {
-  /** The release's main suite: it stays put between point releases. */
-  readonly suite: string
-  /** The package index must carry a good signature by one of these keys. */
-  readonly keyFingerprints: readonly string[]
-  /** The packages wanted in each seed; what they depend on comes along, what they recommend does not. */
-  readonly seeds: Readonly<Record<string, readonly string[]>>
-  readonly sources: Readonly<Record<string, Source>>
-}
-
-/** A source of a given version, or the one that Debian's suite has. */
-export type Source =
-  | { readonly version: string; readonly urls: readonly string[] }
-  | {
-      /** The source package. */
-      readonly debian: string
-      /** How the wanted file of it ends. */
-      readonly file: string
-      /** Where upstream serves the same bytes, `{version}` standing for the version; tried first. */
-      readonly urls?: readonly string[]
-    }

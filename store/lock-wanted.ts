@@ -1,28 +1,7 @@
 import { MixosError } from '../graph/error.ts'
 import type { Lock, Pin } from '../graph/lock.ts'
+import type { Source, Wanted } from '../graph/wanted.ts'
 import { ARCHIVE_PIN } from './mirrors.ts'
-
-/** What is to be pinned. */
-export interface Wanted {
-  /** Of Debian. */
-  readonly suite: string
-  readonly keyFingerprints: readonly string[]
-  /** The packages wanted in each seed, without what they depend on. */
-  readonly seeds: Readonly<Record<string, readonly string[]>>
-  readonly sources: Readonly<Record<string, Source>>
-}
-
-/** A source of a given version, or the one that Debian's suite has. */
-export type Source =
-  | { readonly version: string; readonly urls: readonly string[] }
-  | {
-      /** The source package. */
-      readonly debian: string
-      /** How the wanted file of it ends, such as `.orig.tar.xz`. */
-      readonly file: string
-      /** Where upstream serves the same bytes; `{version}` stands for the version. Tried first. */
-      readonly urls?: readonly string[]
-    }
 
 /** The name of the pin of a binary package. */
 export const debPin = (name: string): string => `debian/${name}`

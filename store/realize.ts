@@ -51,7 +51,7 @@ export function planOf(
   const repeated = new Set(again ? roots : [])
   const planned = plan(roots, known, repeated)
   const needsSandbox = planned.steps.some(
-    step => step.action === 'build' && !isBuiltin(step.derivation.builder[0] ?? ''),
+    step => step.action === 'build' && !isBuiltin(step.derivation),
   )
   return needsSandbox ? plan([tools.busybox, tools.bubblewrap, ...roots], known, repeated) : planned
 }

@@ -62,7 +62,7 @@ export class Run {
   async check(roots: readonly Derivation[]): Promise<void> {
     const found: string[] = []
     for (const root of new Set(roots)) {
-      if (isBuiltin(root.builder[0] ?? '')) continue
+      if (isBuiltin(root)) continue
       const first = await this.#outputsOf(root)
       const inputs = await this.#inputsOf(root)
       const again = await this.#build(root, inputs, this.#resolve(root, inputs), 1)
@@ -107,8 +107,7 @@ export class Run {
       return this.#light.run(rank, () => this.#done(step, resolved, 'reused', early.outputs))
     if (step.action === 'fetch')
       return this.#fetches.run(rank, () => this.#takeAlone(step, inputs, resolved))
-    if (isBuiltin(drv.builder[0] ?? ''))
-      return this.#light.run(rank, () => this.#takeAlone(step, inputs, resolved))
+    if (isBuiltin(drv)) return this.#light.run(rank, () => this.#takeAlone(step, inputs, resolved))
     // Before a place is taken, since the tools may need one themselves.
     await this.#openSandbox()
     return this.#nextBuilds.run(rank, () => this.#takeAlone(step, inputs, resolved))
@@ -127,7 +126,7 @@ export class Run {
     try {
       const late = this.#store.trace(resolved)
       if (late) return await this.#done(step, resolved, 'reused', late.outputs)
-      const outputs = await (isBuiltin(drv.builder[0] ?? '')
+      const outputs = await (isBuiltin(drv)
         ? this.#runBuiltin(drv, inputs)
         : this.#build(drv, inputs, resolved, 0))
       return await this.#done(

@@ -1,3 +1,4 @@
+import type { Derivation } from '../../graph/derivation.ts'
 import { MixosError } from '../../graph/error.ts'
 import type { Builtin } from './builtin.ts'
 
@@ -10,8 +11,9 @@ const loaders: Readonly<Record<string, () => Promise<Builtin>>> = {
   'builtin:unpack-deb': async () => (await import('./unpack-deb.ts')).unpack,
 }
 
-export function isBuiltin(builder: string): boolean {
-  return builder.startsWith('builtin:')
+/** True for a step that the tool takes itself, without a sandbox. */
+export function isBuiltin({ builder }: Pick<Derivation, 'builder'>): boolean {
+  return builder[0]?.startsWith('builtin:') ?? false
 }
 
 /** Throws DERIVATION_INVALID for a name that no builtin has. */

@@ -93,8 +93,8 @@ test('a builtin that does not exist is refused, with those that do', async t => 
       message: `there is no ${name}`,
     })
   }
-  t.true(isBuiltin('builtin:files'))
-  t.false(isBuiltin('/bin/sh'))
+  t.true(isBuiltin({ builder: ['builtin:files'] }))
+  t.false(isBuiltin({ builder: ['/bin/sh'] }))
 })
 
 async function made(t: Parameters<typeof tempStore>[0], drv: Derivation) {

@@ -3,11 +3,12 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { parseLock } from '../../graph/lock.ts'
+import type { Wanted } from '../../graph/wanted.ts'
 import type { Event } from '../../store/event.ts'
 import type { Host } from '../../store/host.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { type UpdateOptions, updateLock } from '../../store/lock-update.ts'
-import { problemsOf, type Wanted } from '../../store/lock-wanted.ts'
+import { problemsOf } from '../../store/lock-wanted.ts'
 import {
   type ArchiveSpec,
   type Key,
