@@ -122,14 +122,22 @@ export const nodeHost: Host = {
 // Not by mkdir's own `recursive`: on a path such as /proc/x, Node 24 tries for ever.
 function makeDirectory(path: string, mode = 0o755): void {
   try {
+    makeOneDirectory(path, mode)
+  } catch (error) {
+    const parent = dirname(path)
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === path) throw error
+    if (!existsSync(parent)) makeDirectory(parent)
+    // Again also where the parent exists: another process may have made it since.
+    makeOneDirectory(path, mode)
+  }
+}
+
+function makeOneDirectory(path: string, mode: number): void {
+  try {
     mkdirSync(path, mode)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST' && statSync(path).isDirectory()) return
-    const parent = dirname(path)
-    if (code !== 'ENOENT' || parent === path || existsSync(parent)) throw error
-    makeDirectory(parent)
-    makeDirectory(path, mode)
+    if (code !== 'EEXIST' || !statSync(path).isDirectory()) throw error
   }
 }
 
