@@ -13,12 +13,11 @@ import {
   type ResolvedHash,
   type StorePath,
 } from '../graph/store-path.ts'
-import { ingest } from './ingest.ts'
 import { openLog } from './logs.ts'
 import { objectClosure } from './object-closure.ts'
 import { removeTree } from './remove.ts'
 import { DEFAULT_LIMITS, type Sandbox } from './sandbox.ts'
-import type { Store } from './store.ts'
+import type { Prepared, Store } from './store.ts'
 
 export interface BuildOptions {
   readonly derivation: Derivation
@@ -44,15 +43,14 @@ const FIXED = {
   TMPDIR: '/build',
 }
 
+/** What a build left, copied for the store but not yet part of it. */
+export type Built = ReadonlyMap<string, Prepared>
+
 /**
- * Runs one derivation in one sandbox and adds its outputs to the store. Throws BUILD_FAILED with the last
- * lines and the log's path, BUILD_LIMIT, BUILD_OUTPUT_MISSING or BUILD_OUTPUT_INVALID.
+ * Runs one derivation in one sandbox and prepares its outputs. Throws BUILD_FAILED with the last lines and the
+ * log's path, BUILD_LIMIT, BUILD_OUTPUT_MISSING or BUILD_OUTPUT_INVALID.
  */
-export async function build(
-  store: Store,
-  sandbox: Sandbox,
-  options: BuildOptions,
-): Promise<Outputs> {
+export async function build(store: Store, sandbox: Sandbox, options: BuildOptions): Promise<Built> {
   const { derivation, hash, inputs, signal } = options
   const { files } = store.host
   const scratch = store.scratch()
@@ -87,9 +85,9 @@ export async function build(
         },
       )
     }
-    const outputs = await addOutputs(store, { ...options, built, storeDirectory, closure })
+    const prepared = prepareOutputs(store, { ...options, built, storeDirectory, closure })
     hasFailed = false
-    return outputs
+    return prepared
   } catch (error) {
     throw options.keepFailed ? keptFailed(error, buildDirectory) : error
   } finally {
@@ -139,58 +137,64 @@ function environmentOf(
   return { ...FIXED, ...derivation.env, ...Object.fromEntries(paths), BUILD_CORES: String(cores) }
 }
 
-interface Built extends BuildOptions {
+interface Left extends BuildOptions {
   readonly built: Readonly<Record<string, StorePath>>
   readonly storeDirectory: string
   readonly closure: ReadonlySet<StorePath>
 }
 
-async function addOutputs(store: Store, options: Built): Promise<Outputs> {
+function prepareOutputs(store: Store, options: Left): Built {
   const { derivation, built, storeDirectory, closure } = options
   const maker = labelOf(derivation)
   const candidates = new Map<Digest, StorePath>(
     [...closure].map(path => [digestOfPath(path), path]),
   )
-  const outputs: Record<string, StorePath> = {}
-  for (const name of outputOrder(store, options)) {
-    const path = built[name] as StorePath
-    const self = digestOfPath(path)
-    const label = labelOf(derivation, name)
-    outputs[name] = await store.add({
-      source: join(storeDirectory, path),
-      label,
-      self,
-      candidates,
-      maker,
-    })
-    candidates.set(self, outputs[name])
+  const prepared = new Map<string, Prepared>()
+  try {
+    for (const name of outputOrder(store, options)) {
+      const path = built[name] as StorePath
+      const self = digestOfPath(path)
+      const source = join(storeDirectory, path)
+      const label = labelOf(derivation, name)
+      const output = store.prepare({ source, label, self, candidates, maker })
+      prepared.set(name, output)
+      candidates.set(self, output.path)
+    }
+    return prepared
+  } catch (error) {
+    for (const output of prepared.values()) output.discard()
+    throw error
   }
-  return Object.fromEntries(derivation.outputs.map(name => [name, outputs[name] as StorePath]))
+}
+
+/** Makes the outputs objects, each after those it refers to, and gives their paths in the derivation's order. */
+export async function commit(derivation: Derivation, built: Built): Promise<Outputs> {
+  const left = [...built.values()]
+  try {
+    for (let next = left.shift(); next; next = left.shift()) await next.commit()
+  } finally {
+    for (const output of left) output.discard()
+  }
+  return Object.fromEntries(
+    derivation.outputs.map(name => [name, (built.get(name) as Prepared).path]),
+  )
 }
 
 /** Outputs after those they refer to, since a reference is rewritten to the final path. Throws CYCLE. */
-function outputOrder(
-  store: Store,
-  { derivation, built, storeDirectory }: Built,
-): readonly string[] {
+function outputOrder(store: Store, { derivation, built, storeDirectory }: Left): readonly string[] {
   if (derivation.outputs.length === 1) return derivation.outputs
   const names = new Map(Object.entries(built).map(([name, path]) => [path, name]))
   const needs = (name: string): string[] => {
     const own = built[name] as StorePath
     const others = [...names.keys()].filter(path => path !== own)
-    const scratch = store.scratch()
-    try {
-      const { manifest } = ingest(store.host, {
-        source: join(storeDirectory, own),
-        target: join(scratch, 'object'),
-        label: name,
-        candidates: new Map(others.map(path => [digestOfPath(path), path])),
-        maker: labelOf(derivation),
-      })
-      return manifest.references.map(path => names.get(path) as string)
-    } finally {
-      removeTree(store.host, scratch)
-    }
+    const copy = store.prepare({
+      source: join(storeDirectory, own),
+      label: name,
+      candidates: new Map(others.map(path => [digestOfPath(path), path])),
+      maker: labelOf(derivation),
+    })
+    copy.discard()
+    return copy.references.map(path => names.get(path) as string)
   }
   return topologicalOrder(
     derivation.outputs,

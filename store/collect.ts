@@ -8,7 +8,7 @@ import { removeTree } from './remove.ts'
 import { listRoots, staleRoots } from './roots.ts'
 import type { Store } from './store.ts'
 import { parseTrace } from './traces.ts'
-import { syncDirectory } from './write.ts'
+import { flush } from './write.ts'
 
 export interface Collected {
   /** Objects that no root needs, sorted. */
@@ -82,12 +82,12 @@ export async function collect(
   try {
     const garbage = garbageOf(store)
     for (const path of garbage.leftovers) removeTree(host, path)
-    await syncDirectory(host, layout.traces)
+    await flush(host, [layout.traces])
     const references = (path: StorePath) => headOf(store, path)?.references ?? []
     const dead = new Set(garbage.objects)
     const order = topologicalOrder(dead, path => references(path).filter(path => dead.has(path)))
     for (const path of order.reverse()) host.files.unlink(layout.record(digestOfPath(path)))
-    await syncDirectory(host, layout.records)
+    await flush(host, [layout.records])
     for (const path of garbage.objects) removeTree(host, layout.object(path))
     return garbage
   } finally {

@@ -62,6 +62,8 @@ export interface Files {
 
 export interface Processes {
   spawn(command: string, args: readonly string[], options: SpawnOptions): ChildProcess
+  /** No-op where the process is gone. */
+  kill(pid: number, signal: NodeJS.Signals): void
   /** Of this process, as the kernel decides access. */
   readonly uid: number
 }

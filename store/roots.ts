@@ -4,7 +4,7 @@ import { MixosError } from '../graph/error.ts'
 import { digestOf, type ObjectHash, parseStorePath, type StorePath } from '../graph/store-path.ts'
 import { pathLock } from './path-lock.ts'
 import type { Store } from './store.ts'
-import { syncDirectory } from './write.ts'
+import { flush } from './write.ts'
 
 /** Something that keeps an object, and all it refers to, from being collected. */
 export interface Root {
@@ -43,7 +43,7 @@ async function register({ host, layout }: Store, name: string, link: string): Pr
   const temp = join(layout.scratch, host.randomHex(20))
   host.files.symlink(link, temp)
   host.files.rename(temp, at)
-  await syncDirectory(host, layout.roots)
+  await flush(host, [layout.roots])
 }
 
 async function point({ host }: Store, link: string, target: string): Promise<void> {
@@ -56,7 +56,7 @@ async function point({ host }: Store, link: string, target: string): Promise<voi
       files.symlink(target, temp)
       files.rename(temp, link)
     }
-    await syncDirectory(host, dirname(link))
+    await flush(host, [dirname(link)])
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') throw error

@@ -81,6 +81,9 @@ export class Run {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    const sandbox = await this.#sandbox?.catch(() => undefined)
+    sandbox?.[Symbol.dispose]()
+    this.#store.syncFileSystem = undefined
     if (this.#scratch !== undefined) removeTree(this.#store.host, this.#scratch)
   }
 
@@ -148,8 +151,8 @@ export class Run {
   ): Promise<Outputs> {
     const sandbox = await this.#openSandbox()
     // Loaded when something is built: a run with nothing to do loads neither this nor the sandbox.
-    const { build } = await import('./build.ts')
-    return this.#builds.run(this.#ranks.get(drv) ?? 0, () => {
+    const { build, commit } = await import('./build.ts')
+    const built = await this.#builds.run(this.#ranks.get(drv) ?? 0, () => {
       this.#started(drv)
       const { hash } = this.#stepOf(drv)
       const label = labelOf(drv)
@@ -165,6 +168,8 @@ export class Run {
         onLine: line => this.#options.report({ type: 'log', step: hash, label, line }),
       })
     })
+    // The next build need not wait until this one's outputs are on disk.
+    return commit(drv, built)
   }
 
   async #runBuiltin(drv: Derivation, inputs: Inputs): Promise<Outputs> {
@@ -206,10 +211,10 @@ export class Run {
         busybox: `${this.#store.hostPath(firstOf(busybox, box))}/usr/bin/busybox`,
       }
       const { openSandbox } = await import('./sandbox.ts')
-      const { fileSystemSync } = await import('./sync-file-system.ts')
-      this.#store.syncFileSystem = fileSystemSync(this.#store.host, tools.busybox)
       this.#scratch = this.#store.scratch()
-      return openSandbox(this.#store.host, tools, this.#scratch)
+      const sandbox = await openSandbox(this.#store.host, tools, this.#scratch)
+      this.#store.syncFileSystem = path => sandbox.syncFileSystem(path)
+      return sandbox
     })()
     return this.#sandbox
   }

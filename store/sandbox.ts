@@ -5,6 +5,7 @@ import { type Bench, placeOf, prepare } from './sandbox/bench.ts'
 import type { Limits } from './sandbox/limits.ts'
 import type { Mounts } from './sandbox/mounts.ts'
 import { makePipe } from './sandbox/pipe.ts'
+import { openSpawner, quoted } from './sandbox/spawner.ts'
 import { start } from './sandbox/start.ts'
 import { checkTools, type SandboxTools } from './sandbox/tools.ts'
 import { mustDrop } from './sandbox/unprivileged.ts'
@@ -41,6 +42,10 @@ export interface Sandbox {
    * SANDBOX_UNAVAILABLE where this machine cannot do it: nothing ever runs outside the sandbox.
    */
   run(request: BuildRequest): Promise<Ended>
+  /** Writes to disk all that the file system holds which `path` is on, by syncfs(2), which Node does not have. */
+  syncFileSystem(path: string): Promise<void>
+  /** To be called when no build runs any more. */
+  [Symbol.dispose](): void
 }
 
 /**
@@ -53,7 +58,10 @@ export async function openSandbox(
   scratch: string,
 ): Promise<Sandbox> {
   checkTools(host, tools)
-  const bench: Bench = { host, tools, scratch, drops: mustDrop(host) }
+  const drops = mustDrop(host)
+  const { bubblewrap, busybox } = tools
+  const spawner = openSpawner(host, { busybox, directory: bubblewrap, scratch })
+  const bench: Bench = { host, tools, spawner, scratch, drops }
   prepare(bench)
   const pipes = new Map<number, Promise<void>>()
   const busy = new Set<number>()
@@ -64,14 +72,20 @@ export async function openSandbox(
       while (busy.has(slot)) slot++
       busy.add(slot)
       try {
-        if (!pipes.has(slot))
-          pipes.set(slot, makePipe(host, tools.busybox, placeOf(bench, slot).pipe))
+        if (!pipes.has(slot)) pipes.set(slot, makePipe(spawner, busybox, placeOf(bench, slot).pipe))
         await pipes.get(slot)
         return await runIn(bench, slot, request)
       } finally {
         busy.delete(slot)
       }
     },
+    syncFileSystem: async path => {
+      const command = quoted([busybox, 'sync', '-f', path])
+      const code = await spawner.start(`exec ${command} >/dev/null`).ended
+      if (code !== 0)
+        throw new Error(`cannot flush the file system that holds ${path}: sync exited with ${code}`)
+    },
+    [Symbol.dispose]: () => spawner[Symbol.dispose](),
   }
 }
 

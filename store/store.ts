@@ -21,7 +21,7 @@ import {
 } from './records.ts'
 import { removeTree } from './remove.ts'
 import { formatTrace, parseTrace, type Trace } from './traces.ts'
-import { eachOf, syncDirectory, writeDurably } from './write.ts'
+import { eachOf, flush, writeDurably } from './write.ts'
 
 /**
  * A store on disk. Any number of tasks and processes may read and add at once; collecting garbage excludes
@@ -45,12 +45,24 @@ export interface Store {
   trace(hash: DerivationHash | ResolvedHash): Trace | undefined
   /** Adds a tree that lies outside the store. Durable when it resolves; adding it again changes nothing. */
   add(options: Omit<IngestOptions, 'target'>): Promise<StorePath>
+  /** The first half of adding: a copy that is no object yet, and what it is going to be. */
+  prepare(options: Omit<IngestOptions, 'target'>): Prepared
   /** Records under both hashes what a derivation produced. Durable when it resolves. */
   remember(trace: Trace): Promise<void>
   /** A fresh private directory on the store's own file system. The caller removes it. */
   scratch(): string
   /** How to flush a whole file system at once, from when the tool for it is there. */
   syncFileSystem: ((path: string) => Promise<void>) | undefined
+}
+
+/** A canonical copy of a tree, to be either committed or discarded. */
+export interface Prepared {
+  readonly path: StorePath
+  /** Of the candidates, those that it names. */
+  readonly references: readonly StorePath[]
+  /** Makes it an object. Durable when it resolves. */
+  commit(): Promise<void>
+  discard(): void
 }
 
 const VERSION = '1\n'
@@ -63,7 +75,7 @@ const SYNC_EACH_UP_TO = 48
  */
 export function openStore({ directory, host }: { directory: string; host: Host }): Store {
   const layout = layoutOf(directory)
-  prepare(host, layout)
+  makeLayout(host, layout)
   const heads = new Map<StorePath, RecordHead>()
 
   const store: Store = {
@@ -102,14 +114,27 @@ export function openStore({ directory, host }: { directory: string; host: Host }
       return Object.values(trace.outputs).every(path => store.has(path)) ? trace : undefined
     },
     add: async options => {
-      const scratch = store.scratch()
+      const prepared = store.prepare(options)
+      await prepared.commit()
+      return prepared.path
+    },
+    prepare: options => {
+      const target = `${layout.scratch}/${host.randomHex(20)}`
+      const discard = (): void => removeTree(host, target)
       try {
-        const object = ingest(host, { ...options, target: `${scratch}/object` })
-        await syncTree(store, object)
-        await publish(store, object, `${scratch}/object`)
-        return object.path
-      } finally {
-        removeTree(host, scratch)
+        const object = ingest(host, { ...options, target })
+        const commit = async (): Promise<void> => {
+          try {
+            await syncTree(store, object)
+            await publish(store, object, target)
+          } finally {
+            discard()
+          }
+        }
+        return { path: object.path, references: object.manifest.references, commit, discard }
+      } catch (error) {
+        discard()
+        throw error
       }
     },
     remember: async trace => {
@@ -135,7 +160,7 @@ async function syncTree(
 ): Promise<void> {
   const paths = [...files, ...directories]
   if (syncFileSystem && paths.length > SYNC_EACH_UP_TO) return syncFileSystem(paths[0] as string)
-  await eachOf(paths, 16, path => host.files.sync(path))
+  return flush(host, paths)
 }
 
 /**
@@ -154,7 +179,7 @@ async function publish({ host, layout }: Store, object: Ingested, from: string):
     if (isDirectory) host.files.changeMode(from, 0o755)
     host.files.rename(from, at)
     if (isDirectory) host.files.sealPath(at, 'directory')
-    await syncDirectory(host, layout.objects)
+    await flush(host, [layout.objects])
     const data = formatRecord(recordOf(object.manifest, object.hash))
     await writeDurably(host, { path: record, data, scratch: layout.scratch })
   } finally {
@@ -173,7 +198,7 @@ function listObjects(host: Host, layout: Layout): StorePath[] {
     .filter(path => recorded.has(digestOfPath(path)))
 }
 
-function prepare(host: Host, layout: Layout): void {
+function makeLayout(host: Host, layout: Layout): void {
   const { files } = host
   const { directory } = layout
   const version = readVersion(host, layout)

@@ -13,41 +13,43 @@ export async function writeDurably(
   const { path, data, scratch, mode } = options
   const temp = `${scratch}/${host.randomHex(20)}`
   host.files.writeNew(temp, data, mode)
-  await host.files.sync(temp)
+  await flush(host, [temp])
   host.files.rename(temp, path)
-  await syncDirectory(host, dirname(path))
+  await flush(host, [dirname(path)])
 }
 
-interface Underway {
+interface Flush {
   readonly running: Promise<void>
+  /** What is to be on disk with the next one. */
+  readonly paths: Set<string>
   next?: Promise<void>
 }
-const underway = new WeakMap<Host, Map<string, Underway>>()
+const flushes = new WeakMap<Host, Flush>()
+// More than Node has threads for it, so that none is idle.
+const SYNCS = 16
 
 /**
- * Waits until all names that the directory holds now are on disk. Callers that come while one sync is
- * running share the next one: their changes are in it, whichever of them asked first.
+ * Waits until these files, and the names that these directories hold now, are on disk. Callers that come
+ * while one flush runs share the next one: a journal that is written for each of many small files
+ * keeps everyone waiting who makes another. Where it fails, what was written may be lost, so it fails for
+ * all who share it and for those who wait.
  */
-export function syncDirectory(host: Host, path: string): Promise<void> {
-  const perHost = underway.get(host) ?? new Map<string, Underway>()
-  underway.set(host, perHost)
-  const current = perHost.get(path)
-  if (current) {
-    // A failed sync may have dropped what those who wait have written: they fail with it.
-    current.next ??= current.running.then(start)
-    return current.next
-  }
-  return start()
+export function flush(host: Host, paths: Iterable<string>): Promise<void> {
+  const current = flushes.get(host)
+  if (!current) return start(new Set(paths))
+  for (const path of paths) current.paths.add(path)
+  current.next ??= current.running.then(() => start(current.paths))
+  return current.next
 
-  function start(): Promise<void> {
-    const running = host.files.sync(path)
-    const entry: Underway = { running }
-    perHost.set(path, entry)
+  function start(paths: ReadonlySet<string>): Promise<void> {
+    const running = eachOf(paths, SYNCS, path => host.files.sync(path))
+    const flush: Flush = { running, paths: new Set() }
+    flushes.set(host, flush)
     const forget = (): void => {
-      perHost.delete(path)
+      if (flushes.get(host) === flush) flushes.delete(host)
     }
     running.then(() => {
-      if (!entry.next) forget()
+      if (!flush.next) forget()
     }, forget)
     return running
   }

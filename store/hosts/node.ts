@@ -110,13 +110,21 @@ const files: Files = {
 /** The real machine. */
 export const nodeHost: Host = {
   files,
-  processes: { spawn, uid: process.geteuid?.() ?? -1 },
+  processes: { spawn, kill, uid: process.geteuid?.() ?? -1 },
   network: nodeNetwork,
   now: Date.now,
   randomHex: digits =>
     randomBytes(Math.ceil(digits / 2))
       .toString('hex')
       .slice(0, digits),
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
 }
 
 // Not by mkdir's own `recursive`: on a path such as /proc/x, Node 24 tries for ever.

@@ -1,8 +1,9 @@
-import type { ChildProcess } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { MixosError } from '../../graph/error.ts'
 import type { Host } from '../host.ts'
 import type { Bench, Place } from './bench.ts'
 import { type Limits, watch } from './limits.ts'
+import type { Job } from './spawner.ts'
 import type { Started } from './start.ts'
 import { unavailable } from './unavailable.ts'
 
@@ -23,18 +24,18 @@ export interface Ended {
 export async function attend(
   { host }: Bench,
   { report }: Place,
-  { child, output }: Started,
+  { process, output, close }: Started,
   { limits, directories, signal, onOutput }: Attention,
 ): Promise<Ended> {
   let failure: { readonly error: unknown } | undefined
+  let killed: Promise<void> | undefined
   const fail = (error: unknown): void => {
-    if (failure) return
-    failure = { error }
-    kill(host, child, report)
+    failure ??= { error }
+    killed ??= kill(host, process, report)
   }
   const onAbort = (): void => fail(new MixosError('CANCELLED', 'the build was cancelled'))
   signal.addEventListener('abort', onAbort, { once: true })
-  const watcher = watch(host, { limits, pid: child.pid ?? 0, directories, onFailed: fail })
+  const watcher = watch(host, { limits, pid: () => process.pid(), directories, onFailed: fail })
 
   output.on('data', (chunk: Buffer) => {
     if (failure) return
@@ -48,26 +49,19 @@ export async function attend(
   })
   output.on('error', fail)
   try {
-    const [problem] = await Promise.all([exitOf(child), closeOf(output)])
+    const closed = closeOf(output)
+    const code = await process.ended.finally(close)
+    await Promise.all([closed, killed])
     const { pid, exitCode, words } = readReport(host, report)
     if (exitCode === undefined && pid !== undefined) await waitUntilGone(host, pid)
     if (failure) throw failure.error
-    if (exitCode === undefined) throw unavailable(host, words || problem)
+    if (exitCode === undefined)
+      throw unavailable(host, words || `bubblewrap failed with exit code ${code}`)
     return endedWith(exitCode)
   } finally {
     watcher.stop()
     signal.removeEventListener('abort', onAbort)
   }
-}
-
-/** What became of bubblewrap itself, for where it says nothing. */
-function exitOf(child: ChildProcess): Promise<string> {
-  return new Promise(resolve => {
-    child.once('error', error => resolve(error.message))
-    child.once('exit', (code, signal) =>
-      resolve(`bubblewrap ${signal ? `was killed by ${signal}` : `failed with exit code ${code}`}`),
-    )
-  })
 }
 
 function closeOf(output: Started['output']): Promise<void> {
@@ -81,23 +75,18 @@ const PATIENCE = 2000
  * Kills process 1 of the build, with which all others die; bubblewrap ends after the last of them. It
  * would end at once if it were killed itself, so that comes only if it never names process 1.
  */
-function kill(host: Host, child: ChildProcess, report: string, since = host.now()): void {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const { pid } = readReport(host, report)
-  if (pid !== undefined) {
-    killIfAlive(pid)
-  } else if (host.now() - since < PATIENCE) {
-    setTimeout(() => kill(host, child, report, since), RETRY)
-  } else {
-    child.kill('SIGKILL')
+async function kill(host: Host, job: Job, report: string): Promise<void> {
+  let hasEnded = false
+  const end = (): void => {
+    hasEnded = true
   }
-}
-
-function killIfAlive(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  job.ended.then(end, end)
+  for (const since = host.now(); ; await sleep(RETRY)) {
+    if (hasEnded) return
+    const { pid } = readReport(host, report)
+    const last = host.now() - since < PATIENCE ? undefined : job.pid()
+    if (pid !== undefined || last !== undefined)
+      return host.processes.kill((pid ?? last) as number, 'SIGKILL')
   }
 }
 
@@ -106,7 +95,7 @@ async function waitUntilGone(host: Host, pid: number): Promise<void> {
   const state = (): string | undefined =>
     /\) (\S)/.exec(host.files.read(`/proc/${pid}/stat`)?.toString() ?? '')?.[1]
   for (let seen = state(); seen !== undefined && seen !== 'Z'; seen = state()) {
-    await new Promise(resolve => setTimeout(resolve, RETRY))
+    await sleep(RETRY)
   }
 }
 

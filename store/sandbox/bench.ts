@@ -1,12 +1,14 @@
 import { join } from 'node:path'
 import type { Host } from '../host.ts'
 import { seccompFilter } from './seccomp.ts'
+import type { Spawner } from './spawner.ts'
 import type { SandboxTools } from './tools.ts'
 
 /** What the sandboxes of one process have in common. */
 export interface Bench {
   readonly host: Host
   readonly tools: SandboxTools
+  readonly spawner: Spawner
   /** A directory of ours alone. */
   readonly scratch: string
   /** True if builds run as another user than we do. */

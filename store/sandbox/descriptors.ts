@@ -1,5 +1,10 @@
 import type { Host } from '../host.ts'
 
+interface Passed {
+  readonly fd: number
+  readonly isWritten: boolean
+}
+
 /**
  * Open files for a child process, which gets them under the numbers that `open` and `pass` return.
  * Programs and directories reach bubblewrap this way: what was opened is what is mounted, whatever
@@ -8,39 +13,47 @@ import type { Host } from '../host.ts'
 export class Descriptors {
   readonly #host: Host
   readonly #opened: number[] = []
-  readonly #passed: (number | 'ignore')[] = ['ignore']
+  readonly #passed: Passed[] = []
 
   constructor(host: Host) {
     this.#host = host
   }
 
-  /** For `stdio` of spawn. */
-  get passed(): (number | 'ignore')[] {
-    return this.#passed
+  /** For the child's shell, which takes the files from this process: they must stay open until it has. */
+  redirections(): string {
+    const taken = this.#passed.map(
+      ({ fd, isWritten }, index) =>
+        `${index + 1}${isWritten ? '>>' : '<'}/proc/${process.pid}/fd/${fd}`,
+    )
+    return ['</dev/null', ...taken].join(' ')
   }
 
   open(path: string, how: 'read' | 'create' = 'read'): number {
     const fd = this.#host.files.open(path, how)
     this.#opened.push(fd)
-    return this.pass(fd)
+    return this.pass({ fd, isWritten: how === 'create' })
   }
 
   /** An open file that somebody else closes. */
-  pass(fd: number): number {
-    return this.#passed.push(fd) - 1
+  pass(file: Passed): number {
+    return this.#passed.push(file)
   }
 
-  /** Gives the child a file of its own once more. */
+  /** Gives the child a file once more. */
   again(number: number): number {
-    return this.#passed.push(this.#passed[number] as number) - 1
+    return this.pass(this.#passedAs(number))
   }
 
   /** The path of a file as the kernel has it, without symlinks. */
   pathOf(number: number): string {
-    return this.#host.files.readLink(`/proc/self/fd/${this.#passed[number]}`)
+    return this.#host.files.readLink(`/proc/self/fd/${this.#passedAs(number).fd}`)
   }
 
   close(): void {
     for (const fd of this.#opened.splice(0)) this.#host.files.close(fd)
+  }
+
+  #passedAs(number: number): Passed {
+    return this.#passed[number - 1] as Passed
   }
 }

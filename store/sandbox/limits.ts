@@ -19,8 +19,8 @@ export interface Limits {
 
 export interface Watched {
   readonly limits: Limits
-  /** The process that all others descend from. */
-  readonly pid: number
+  /** The process that all others descend from, from when it is known. */
+  readonly pid: () => number | undefined
   readonly directories: readonly string[]
   /** Called once, with BUILD_LIMIT, or with why we could not look. */
   readonly onFailed: (error: unknown) => void
@@ -47,7 +47,11 @@ export function watch(
   }
   const exceeded = (message: string, hint: string): void =>
     fail(new MixosError('BUILD_LIMIT', message, { hint }))
-  const memoryBytes = (): number => Math.min(limits.memoryBytes, physicalMemory(host))
+  const memoryLimit = (): number => Math.min(limits.memoryBytes, physicalMemory(host))
+  const memoryBytes = (): number => {
+    const root = pid()
+    return root === undefined ? 0 : memoryOfTree(host, root)
+  }
   const check = (): void => {
     const now = host.now()
     if (now - start >= limits.seconds * 1000) {
@@ -60,9 +64,9 @@ export function watch(
         `the build printed nothing for ${limits.silentSeconds} s, which is its limit of silence`,
         'it may wait for something that never comes; if not, let it print its progress',
       )
-    } else if (memoryOfTree(host, pid) > memoryBytes()) {
+    } else if (memoryBytes() > memoryLimit()) {
       exceeded(
-        `the build used more than ${memoryBytes()} bytes of memory, which is its limit`,
+        `the build used more than ${memoryLimit()} bytes of memory, which is its limit`,
         'let it run fewer processes at once, or build it on a machine with more memory',
       )
     } else if (isDiskExceeded()) {

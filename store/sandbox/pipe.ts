@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
-import { MixosError } from '../../graph/error.ts'
 import type { Host } from '../host.ts'
 import { readPipe } from '../hosts/node-pipe.ts'
+import { quoted, type Spawner } from './spawner.ts'
 
 /** Both ends of a pipe. */
 export interface Pipe {
@@ -15,19 +15,10 @@ export interface Pipe {
  * Makes a named pipe that `openPipe` can be used on again and again. Node gives its children sockets for
  * pipes, and a socket cannot be opened as /dev/stdout or /dev/stderr, which builds do.
  */
-export async function makePipe(host: Host, busybox: string, path: string): Promise<void> {
-  const child = host.processes.spawn(busybox, ['mkfifo', '-m', '666', path], {
-    stdio: 'ignore',
-    env: {},
-  })
-  const problem = await new Promise<string | undefined>(resolve => {
-    child.once('error', error => resolve(error.message))
-    child.once('exit', code => resolve(code === 0 ? undefined : `mkfifo ${path} failed`))
-  })
-  if (problem === undefined) return
-  throw new MixosError('SANDBOX_UNAVAILABLE', `cannot run ${busybox}: ${problem}`, {
-    hint: 'the store must lie on a file system that is not mounted noexec',
-  })
+export async function makePipe(spawner: Spawner, busybox: string, path: string): Promise<void> {
+  const command = quoted([busybox, 'mkfifo', '-m', '666', path])
+  const code = await spawner.start(`exec ${command} >/dev/null`).ended
+  if (code !== 0) throw new Error(`mkfifo ${path} failed with exit code ${code}`)
 }
 
 export function openPipe(host: Host, path: string): Pipe {

@@ -1,10 +1,10 @@
-import type { ChildProcess } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import { type Bench, etcOf, filterOf, type Place } from './bench.ts'
 import { Descriptors } from './descriptors.ts'
 import { BUSYBOX, launch } from './launch.ts'
 import { type Mounts, mountArguments } from './mounts.ts'
 import { openPipe } from './pipe.ts'
+import { type Job as Process, quoted } from './spawner.ts'
 import { BUBBLEWRAP } from './tools.ts'
 import { dropArguments, reachable, uidOf } from './unprivileged.ts'
 
@@ -15,9 +15,11 @@ export interface Job extends Mounts {
 }
 
 export interface Started {
-  readonly child: ChildProcess
-  /** What the build prints; ends after its last process. */
+  readonly process: Process
+  /** What the build prints; ends after its last process and ours. */
   readonly output: Readable
+  /** To be called when the process has ended. */
+  close(): void
 }
 
 const ISOLATION = [
@@ -29,11 +31,15 @@ const ISOLATION = [
 
 /** Starts bubblewrap. What it says of itself goes to the report, what the build prints to the output. */
 export function start(bench: Bench, place: Place, job: Job): Started {
-  const { host, tools } = bench
+  const { host, tools, spawner } = bench
   const descriptors = new Descriptors(host)
   const { output, writeEnd } = openPipe(host, place.pipe)
+  const close = (): void => {
+    host.files.close(writeEnd)
+    descriptors.close()
+  }
   try {
-    descriptors.pass(writeEnd)
+    descriptors.pass({ fd: writeEnd, isWritten: true })
     const report = descriptors.open(place.report, 'create')
     if (descriptors.open(tools.busybox) !== BUSYBOX) throw new Error('BusyBox is out of place')
     const options = [
@@ -44,23 +50,21 @@ export function start(bench: Bench, place: Place, job: Job): Started {
       ...Object.entries(job.env).flatMap(([name, value]) => ['--setenv', name, value]),
     ]
     host.files.writeNew(place.arguments, options.map(option => `${option}\0`).join(''))
-    const [program, ...rest] = commandOf(bench, place, job, descriptors)
-    const child = host.processes.spawn(
-      program,
-      [
-        ...rest,
-        ...['--args', String(descriptors.open(place.arguments))],
-        ...launch(job.argv, job.processes),
-      ],
-      { cwd: tools.bubblewrap, env: {}, stdio: descriptors.passed },
-    )
-    return { child, output }
+    const command = [
+      ...commandOf(bench, place, job, descriptors),
+      ...['--args', String(descriptors.open(place.arguments))],
+      ...launch(job.argv, job.processes),
+    ]
+    // What the shell has to say of the rest belongs into the report, too.
+    const script = `exec 2>>${quoted([place.report])}
+exec ${descriptors.redirections()}
+exec ${quoted(command)}
+`
+    return { process: spawner.start(script), output, close }
   } catch (error) {
     output.destroy()
+    close()
     throw error
-  } finally {
-    host.files.close(writeEnd)
-    descriptors.close()
   }
 }
 
@@ -69,7 +73,7 @@ function commandOf(
   place: Place,
   job: Job,
   descriptors: Descriptors,
-): readonly [string, ...string[]] {
+): readonly string[] {
   const { host, tools } = bench
   if (!bench.drops) return BUBBLEWRAP
   const uid = uidOf(place.slot)

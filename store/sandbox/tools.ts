@@ -18,12 +18,7 @@ const PROGRAM = 'usr/bin/bwrap'
  * Bubblewrap's command line, up to its own arguments, for a process in the directory `bubblewrap`: by
  * relative paths, so that it works where that directory cannot be reached by its path.
  */
-export const BUBBLEWRAP: readonly [string, ...string[]] = [
-  LOADER,
-  '--library-path',
-  LIBRARIES,
-  PROGRAM,
-]
+export const BUBBLEWRAP: readonly string[] = [LOADER, '--library-path', LIBRARIES, PROGRAM]
 
 /** Throws SANDBOX_UNAVAILABLE where a tool is missing or has a privilege that it must not have. */
 export function checkTools(host: Host, { bubblewrap, busybox }: SandboxTools): void {

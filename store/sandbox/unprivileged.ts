@@ -58,7 +58,7 @@ export function reachable(host: Host, paths: readonly string[]): string[] {
 export function dropArguments(
   descriptors: Descriptors,
   { uid, directory, readable, writable }: Dropping,
-): readonly [string, ...string[]] {
+): readonly string[] {
   const show = (how: '--bind-fd' | '--ro-bind-fd', path: string): string[] => {
     const number = descriptors.open(path)
     const at = descriptors.pathOf(number)

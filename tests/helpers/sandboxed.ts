@@ -29,7 +29,7 @@ export async function sandboxed(
     return join(directory, name)
   }
   const tools = await sandboxTools()
-  const sandbox = await openSandbox(nodeHost, tools, at('scratch'))
+  using sandbox = await openSandbox(nodeHost, tools, at('scratch'))
   const chunks: Buffer[] = []
   const request: BuildRequest = {
     argv: [SHELL, 'sh', '-c', script],

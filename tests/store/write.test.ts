@@ -4,7 +4,7 @@ import test from 'ava'
 import type { Host } from '../../store/host.ts'
 import { watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
-import { eachOf, syncDirectory, writeDurably } from '../../store/write.ts'
+import { eachOf, flush, writeDurably } from '../../store/write.ts'
 import { tempDirectory } from '../helpers/temp-store.ts'
 
 test('a file is synced, then named, then its name is synced', async t => {
@@ -30,32 +30,33 @@ test('a file whose sync fails gets no name', async t => {
   t.false(existsSync(path))
 })
 
-test('callers during a sync of a directory share the next one', async t => {
-  const syncs: (() => void)[] = []
-  const host = withSync(() => new Promise(done => syncs.push(done)))
-  const first = syncDirectory(host, '/d')
-  const rest = [syncDirectory(host, '/d'), syncDirectory(host, '/d')]
-  t.is(syncs.length, 1)
-  syncs[0]?.()
+test('callers during a flush share the next one', async t => {
+  const syncs: { path: string; done: () => void }[] = []
+  const host = withSync(path => new Promise(done => syncs.push({ path, done })))
+  const paths = () => {
+    for (const { done } of syncs) done()
+    return syncs.splice(0).map(({ path }) => path)
+  }
+  const first = flush(host, ['/a'])
+  const rest = [flush(host, ['/b', '/c']), flush(host, ['/c', '/a'])]
+  t.deepEqual(paths(), ['/a'])
   await first
   await turn()
-  t.is(syncs.length, 2)
-  syncs[1]?.()
+  t.deepEqual(paths(), ['/b', '/c', '/a'])
   await Promise.all(rest)
-  const later = syncDirectory(host, '/d')
-  t.is(syncs.length, 3)
-  syncs[2]?.()
+  const later = flush(host, ['/d'])
+  t.deepEqual(paths(), ['/d'])
   await later
 })
 
-test('a sync that fails fails those who waited for the next one too, and none after them', async t => {
+test('a flush that fails fails those who share it and those who wait for the next one, and none after them', async t => {
   const syncs: { done: () => void; fail: (error: Error) => void }[] = []
   const host = withSync(() => new Promise((done, fail) => syncs.push({ done, fail })))
-  const calls = [syncDirectory(host, '/d'), syncDirectory(host, '/d'), syncDirectory(host, '/d')]
+  const calls = [flush(host, ['/a']), flush(host, ['/b']), flush(host, ['/c'])]
   syncs[0]?.fail(new Error('EIO'))
   for (const call of calls) await t.throwsAsync(call, { message: 'EIO' })
   t.is(syncs.length, 1)
-  const later = syncDirectory(host, '/d')
+  const later = flush(host, ['/d'])
   syncs[1]?.done()
   await t.notThrowsAsync(later)
 })

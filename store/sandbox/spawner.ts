@@ -1,0 +1,107 @@
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { MixosError } from '../../graph/error.ts'
+import type { Host } from '../host.ts'
+
+/**
+ * Starts processes from a small process of its own. Node copies the page tables of all its memory for each
+ * child that it starts, and waits meanwhile: some 50 µs for each MB that it holds.
+ */
+export interface Spawner {
+  /** Runs a script of the shell in a process of its own, which may replace itself by `exec`. */
+  start(script: string): Job
+  /** Kills what still runs. */
+  [Symbol.dispose](): void
+}
+
+export interface Job {
+  /** The process that runs the script, from when it is known. */
+  readonly pid: () => number | undefined
+  /** Its exit code, 128 and more for a death by a signal. Throws SANDBOX_UNAVAILABLE where it cannot be told. */
+  readonly ended: Promise<number>
+}
+
+/**
+ * Reads the number of a job from each line and runs the script of that number, then tells how it ended. A job's
+ * process is waited for by a shell of its own, so that several run at once, and that one by the next job
+ * of the same number. The end of the input means that the tool is gone, so nothing of it may stay.
+ */
+const SCRIPT = `while read -r job; do
+  eval "last=\\$last_$job"
+  [ -z "$last" ] || wait "$last"
+  {
+    (. "$1/job-$job") &
+    echo "$job started $!"
+    wait $!
+    echo "$job ended $?"
+  } &
+  eval "last_$job=$!"
+done
+kill -9 0`
+
+interface Running {
+  pid: number | undefined
+  readonly end: (code: number) => void
+  readonly fail: (error: unknown) => void
+}
+
+/** `directory` is where jobs start; `scratch` is ours alone and holds their scripts. */
+export function openSpawner(
+  host: Host,
+  { busybox, directory, scratch }: { busybox: string; directory: string; scratch: string },
+): Spawner {
+  // A process group of its own, which is what `kill 0` is about and what a Ctrl-C in the terminal is not.
+  const child = host.processes.spawn(busybox, ['sh', '-c', SCRIPT, 'sh', scratch], {
+    cwd: directory,
+    env: {},
+    stdio: ['pipe', 'pipe', 'ignore'],
+    detached: true,
+  })
+  const { stdin, stdout } = child
+  const running = new Map<number, Running>()
+  let problem: MixosError | undefined
+
+  const fail = (what: string): void => {
+    problem ??= new MixosError('SANDBOX_UNAVAILABLE', `cannot run ${busybox}: ${what}`, {
+      hint: 'the store must lie on a file system that is not mounted noexec',
+    })
+    for (const job of running.values()) job.fail(problem)
+    running.clear()
+  }
+  child.once('error', error => fail(error.message))
+  child.once('exit', (code, signal) => fail(signal ? `killed by ${signal}` : `exit code ${code}`))
+  // The end of the process says why nothing can be written to it.
+  stdin?.on('error', () => undefined)
+  if (stdout) {
+    createInterface({ input: stdout }).on('line', line => {
+      const [number, what, value] = line.split(' ')
+      const job = running.get(Number(number))
+      if (what === 'started' && job) job.pid = Number(value)
+      if (what !== 'ended') return
+      running.delete(Number(number))
+      job?.end(Number(value))
+    })
+  }
+
+  return {
+    start: script => {
+      if (problem) throw problem
+      let number = 0
+      while (running.has(number)) number++
+      const path = join(scratch, `job-${number}`)
+      host.files.unlink(path)
+      host.files.writeNew(path, script)
+      const { promise, resolve, reject } = Promise.withResolvers<number>()
+      const job: Running = { pid: undefined, end: resolve, fail: reject }
+      running.set(number, job)
+      stdin?.write(`${number}\n`)
+      return { pid: () => job.pid, ended: promise }
+    },
+    [Symbol.dispose]: () => void stdin?.end(),
+  }
+}
+
+/** Words of a command line as a shell reads them. */
+export function quoted(words: readonly string[]): string {
+  return words.map(word => `'${word.replaceAll("'", "'\\''")}'`).join(' ')
+}
