@@ -1,9 +1,11 @@
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   realpathSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -65,6 +67,14 @@ export function addTree(
   return store
     .add({ source, label: `${name}-1`, candidates, maker: 'the test' })
     .finally(() => removeTree(store.host, dirname(source)))
+}
+
+/** Changes what is in a directory of an object, which is itself as it was afterwards. */
+export function tamper(directory: string, change: (directory: string) => void): void {
+  chmodSync(directory, 0o755)
+  change(directory)
+  chmodSync(directory, 0o555)
+  utimesSync(directory, 1, 1)
 }
 
 /** A step that writes files, without a sandbox. */

@@ -6,6 +6,7 @@ import { collect, garbageOf } from '../../store/collect.ts'
 import { watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { pathLock, tryPathLock } from '../../store/path-lock.ts'
+import { removeTree } from '../../store/remove.ts'
 import { addRoot } from '../../store/roots.ts'
 import { openStore, type Store } from '../../store/store.ts'
 import { verify } from '../../store/verify.ts'
@@ -61,7 +62,7 @@ test('what crashes left goes: temp files, locks, trees without a record, records
     await addTree(store, 'no-tree', { tree: { a: '2' } }),
   ]
   rmSync(layout.record(digestOfPath(noRecord)))
-  rmSync(store.hostPath(noTree), { recursive: true })
+  removeTree(nodeHost, store.hostPath(noTree))
   writeFileSync(join(store.scratch(), 'half'), '')
   writeFileSync(layout.lock('f'.repeat(64)), '')
   writeFileSync(join(layout.objects, 'not a store path'), '')

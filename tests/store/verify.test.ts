@@ -18,7 +18,7 @@ import { type Digest, digestOfPath } from '../../graph/store-path.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { removeTree } from '../../store/remove.ts'
 import { verify } from '../../store/verify.ts'
-import { addTree, tempDirectory, tempStore, writeTree } from '../helpers/temp-store.ts'
+import { addTree, tamper, tempDirectory, tempStore, writeTree } from '../helpers/temp-store.ts'
 
 const tree = { 'bin/hi': { executable: '#!/bin/sh\n' }, 'lib/a': 'text', link: { symlink: 'bin' } }
 
@@ -33,9 +33,18 @@ const damages: Record<string, [damage: (at: string) => void, message: RegExp]> =
     /^lib\/a: expected b3:\w+, got b3:/,
   ],
   'a shorter file': [at => truncateSync(join(at, 'lib/a'), 3), /^lib\/a: expected 4 bytes, got 3$/],
-  'a missing file': [at => unlinkSync(join(at, 'bin/hi')), /^bin\/hi: is missing$/],
-  'an extra file': [at => writeFileSync(join(at, 'bin/ho'), ''), /^bin\/ho: is there, but not in/],
-  'an extra directory': [at => mkdirSync(join(at, 'new')), /^new: is there, but not in/],
+  'a missing file': [
+    at => tamper(join(at, 'bin'), bin => unlinkSync(join(bin, 'hi'))),
+    /^bin\/hi: is missing$/,
+  ],
+  'an extra file': [
+    at => tamper(join(at, 'bin'), bin => writeFileSync(join(bin, 'ho'), '')),
+    /^bin\/ho: is there, but not in/,
+  ],
+  'an extra directory': [
+    at => tamper(at, () => mkdirSync(join(at, 'new'))),
+    /^new: is there, but not in/,
+  ],
   'another mode of a file': [
     at => chmodSync(join(at, 'lib/a'), 0o644),
     /^lib\/a: expected mode 444, got 644$/,
@@ -53,18 +62,20 @@ const damages: Record<string, [damage: (at: string) => void, message: RegExp]> =
     /^lib: expected mode 555, got 755$/,
   ],
   'another target of a symlink': [
-    at => {
-      unlinkSync(join(at, 'link'))
-      symlinkSync('lib', join(at, 'link'))
-      lutimesSync(join(at, 'link'), 1, 1)
-    },
+    at =>
+      tamper(at, () => {
+        unlinkSync(join(at, 'link'))
+        symlinkSync('lib', join(at, 'link'))
+        lutimesSync(join(at, 'link'), 1, 1)
+      }),
     /^link: expected a link to bin, got one to lib$/,
   ],
   'a symlink in place of a directory': [
-    at => {
-      rmSync(join(at, 'lib'), { recursive: true })
-      symlinkSync('bin', join(at, 'lib'))
-    },
+    at =>
+      tamper(at, () => {
+        removeTree(nodeHost, join(at, 'lib'))
+        symlinkSync('bin', join(at, 'lib'))
+      }),
     /^lib: expected a directory, got a symlink$/,
   ],
   'another time': [at => utimesSync(join(at, 'lib/a'), 2, 2), /^lib\/a: expected mtime 1, got 2$/],
@@ -129,7 +140,7 @@ test('an object whose reference is gone is a problem', async t => {
 test('only the given objects are read, and each is announced', async t => {
   const { store, path } = await setUp(t)
   const other = await addTree(store, 'other', { tree })
-  unlinkSync(join(store.hostPath(other), 'link'))
+  tamper(store.hostPath(other), at => unlinkSync(join(at, 'link')))
   const seen: string[] = []
   t.deepEqual(verify(store, { paths: [path], onObject: path => seen.push(path) }), {
     checked: 1,
