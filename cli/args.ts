@@ -1,4 +1,13 @@
-import { flag, option, positional, restPositionals, type Type } from 'cmd-ts'
+import {
+  array,
+  flag,
+  multioption,
+  option,
+  positional,
+  restPositionals,
+  string,
+  type Type,
+} from 'cmd-ts'
 import { MixosError } from '../graph/error.ts'
 
 type Parser<T> = ReturnType<typeof option<Type<string, T>>>
@@ -71,6 +80,12 @@ export const fileOption = optional({
   short: 'f',
   type: { ...Path, displayName: 'file' },
   description: 'also take the packages that this recipe file defines',
+})
+
+export const cacheOption = multioption({
+  long: 'cache',
+  type: array(string),
+  description: 'also ask this cache, a path or a URL; can be repeated',
 })
 
 export const pathOption = (long: string, description: string) =>

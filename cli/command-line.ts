@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, (context: Context) => Promise<Command>>>
   gc: async context => (await import('./commands/gc.ts')).gc(context),
   roots: async context => (await import('./commands/roots.ts')).roots(context),
   lock: async context => (await import('./commands/lock.ts')).lock(context),
+  cache: async context => (await import('./commands/cache.ts')).cache(context),
   boot: async context => (await import('./commands/boot.ts')).boot(context),
 }
 

@@ -18,6 +18,8 @@ interface Running {
 
 const REDRAW_EVERY = 100
 const LONGEST_AREA = 9
+/** Bytes from which an object takes long enough to be told of. */
+const LARGE = 10e6
 
 export function openProgress(terminal: Terminal, now: () => number): Progress {
   const running = new Map<string, Running>()
@@ -71,6 +73,9 @@ export function openProgress(terminal: Terminal, now: () => number): Progress {
           step.total = event.total
           return
         }
+        case 'pushing':
+          if (event.size >= LARGE) terminal.print(`pushing ${event.label} (${bytes(event.size)})`)
+          return
         case 'waiting':
           terminal.print(`waiting for another process, which has ${event.label} in work`)
           return
@@ -92,11 +97,14 @@ export function openProgress(terminal: Terminal, now: () => number): Progress {
     close: () => {
       clearInterval(timer)
       terminal.clear()
-      const { fetched, built } = counts
-      if (fetched + built < 2) return
+      const { fetched, built, substituted } = counts
+      if (fetched + built + substituted < 2) return
       const sum = downloaded > 0 ? ` (${bytes(downloaded)})` : ''
-      terminal.print(`built ${built}, fetched ${fetched}${sum} in ${duration(now() - begin)}`)
-      counts.fetched = counts.built = 0
+      const taken = substituted > 0 ? `took ${substituted} from caches, ` : ''
+      terminal.print(
+        `${taken}built ${built}, fetched ${fetched}${sum} in ${duration(now() - begin)}`,
+      )
+      counts.fetched = counts.built = counts.substituted = 0
     },
   }
 }
@@ -109,15 +117,17 @@ const VERB = {
 } as const
 
 function describeStep({ label, action, since, done, total }: Running, at: number): string {
-  const size = total ? `  ${bytes(done ?? 0)} of ${bytes(total)}` : ''
+  const of = total ? ` of ${bytes(total)}` : ''
+  const size = total || done ? `  ${bytes(done ?? 0)}${of}` : ''
   return `${action} ${label}  ${duration(at - since)}${size}`
 }
 
 function describeDone(
   { label, how, at }: { label: string; how: Done; at: number },
-  { since, total }: Running,
+  { since, done, total }: Running,
 ): string {
   if (how === 'reused') return `reused ${label}: its inputs came out as before`
-  const size = how === 'fetched' && total ? ` (${bytes(total)})` : ''
+  const came = how === 'substituted' ? done : how === 'fetched' ? total : undefined
+  const size = came ? ` (${bytes(came)})` : ''
   return `${how} ${label}${size} in ${duration(at - since)}`
 }

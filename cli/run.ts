@@ -6,7 +6,9 @@ import { type Outputs, type Plan, plan } from '../graph/plan.ts'
 import type { Mirrors } from '../store/mirrors.ts'
 import type { Tools } from '../store/realize.ts'
 import type { Store } from '../store/store.ts'
+import type { Substituter } from '../store/substituter.ts'
 import { badArgument } from './args.ts'
+import { cachesOf } from './caches.ts'
 import { type Context, openExistingHome } from './context.ts'
 import { readLock } from './recipes.ts'
 
@@ -26,18 +28,20 @@ export interface Run {
   /** Links to make, and the package that each points to. */
   readonly links: ReadonlyMap<string, Derivation>
   readonly flags: RunFlags
+  readonly substituter?: Substituter
 }
 
 /** Realizes the named packages and links them. */
 export async function realizeAll(
   context: Context,
-  { store, packages, named, links, flags }: Run,
+  { store, packages, named, links, flags, substituter }: Run,
 ): Promise<ReadonlyMap<Derivation, Outputs>> {
   const { realize } = await import('../store/realize.ts')
   for (const link of links.keys()) prepareLink(store, link)
   return realize(store, [...new Set(named.values())], {
     ...flags,
     tools: toolsOf(packages),
+    substituter,
     mirrors: await mirrorsOf(context, store),
     links,
     signal: context.signal,
@@ -59,17 +63,36 @@ function prepareLink({ host }: Store, link: string): void {
   }
 }
 
+interface PlanFlags {
+  readonly named: ReadonlyMap<string, Derivation>
+  readonly caches: readonly string[]
+  readonly check?: boolean
+}
+
 /** What realizing would do. Changes nothing: also where there is no store yet, none is made. */
 export async function planAt(
   context: Context,
   packages: PackageSet,
-  roots: readonly Derivation[],
+  { named, caches, check = false }: PlanFlags,
 ): Promise<Plan> {
+  const roots = [...named.values()]
   const tools = toolsOf(packages)
   const store = await openExistingHome(context)
   if (!store) return plan([tools.busybox, tools.bubblewrap, ...roots], () => undefined)
+  await using substituter = cachesOf(context, store, caches)
+  return planWith(store, packages, { roots, substituter, again: check })
+}
+
+export async function planWith(
+  store: Store,
+  packages: PackageSet,
+  {
+    roots,
+    ...options
+  }: { roots: readonly Derivation[]; substituter: Substituter; again?: boolean },
+): Promise<Plan> {
   const { planOf } = await import('../store/realize.ts')
-  return planOf(store, roots, tools)
+  return planOf(store, roots, { ...options, tools: toolsOf(packages) })
 }
 
 function toolsOf(packages: PackageSet): Tools {

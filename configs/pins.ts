@@ -73,6 +73,9 @@ export const pins: Wanted = {
 
     // Boots images: for `mixos boot` and the tests.
     qemu: ['bash', 'coreutils', 'ipxe-qemu', 'ovmf', 'qemu-system-x86', 'seabios'],
+
+    // What caches are tested against.
+    servers: ['docker-registry', 'nginx', 'python3-swift'],
   },
 
   // The versions are those of the suite, which gets nothing but fixes. Another one is pinned with

@@ -37,6 +37,7 @@ function seedsOf(lock: Lock): Definitions {
     'seeds-build': root('build'),
     'seeds-image': root('image'),
     'seeds-qemu': root('qemu'),
+    'seeds-servers': root('servers'),
   }
 }
 

@@ -1,26 +1,32 @@
-import type { Entry } from '../graph/manifest.ts'
+import type { Entry, Manifest } from '../graph/manifest.ts'
 import type { StorePath } from '../graph/store-path.ts'
+import type { ObjectRecord } from './records.ts'
 import type { Store } from './store.ts'
 
-/** What differs between two objects, a line each; nothing for one object. */
+/** What differs between two objects of the store, a line each; nothing for one object. */
 export function differences(store: Store, first: StorePath, second: StorePath): string[] {
   if (first === second) return []
-  const [before, after] = [entriesOf(store, first), entriesOf(store, second)]
+  const manifestOf = (path: StorePath): Manifest => (store.record(path) as ObjectRecord).manifest
+  return [
+    `${store.hostPath(first)} and ${store.hostPath(second)}`,
+    ...manifestDifferences(manifestOf(first), manifestOf(second)).map(line => `  ${line}`),
+  ]
+}
+
+/** Each file that differs, with both sides. */
+export function manifestDifferences(first: Manifest, second: Manifest): string[] {
+  const [before, after] = [entriesOf(first), entriesOf(second)]
   const paths = [...new Set([...before.keys(), ...after.keys()])].sort()
-  const lines = paths.flatMap(path => {
+  return paths.flatMap(path => {
     const [a, b] = [before.get(path), after.get(path)]
     return JSON.stringify(a) === JSON.stringify(b)
       ? []
       : [`${path || '(the object itself)'}: ${describe(a)}, then ${describe(b)}`]
   })
-  return [
-    `${store.hostPath(first)} and ${store.hostPath(second)}`,
-    ...lines.map(line => `  ${line}`),
-  ]
 }
 
-function entriesOf(store: Store, path: StorePath): Map<string, Entry> {
-  return new Map(store.record(path)?.manifest.entries.map(entry => [entry.path, entry]))
+function entriesOf({ entries }: Manifest): Map<string, Entry> {
+  return new Map(entries.map(entry => [entry.path, entry]))
 }
 
 function describe(entry: Entry | undefined): string {

@@ -49,6 +49,8 @@ export type Event =
     }
   /** Another process builds the same step; this one waits for it. */
   | { readonly type: 'waiting'; readonly step: DerivationHash; readonly label: string }
+  /** An object is read to be copied to a cache. */
+  | { readonly type: 'pushing'; readonly label: string; readonly size: number }
   | { readonly type: 'warning'; readonly message: string; readonly hint?: string }
 
 export type Report = (event: Event) => void

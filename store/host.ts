@@ -36,6 +36,8 @@ export interface Files {
   statOf(fd: number): Stats
   /** Bytes read, 0 at the end. */
   readInto(fd: number, buffer: Uint8Array): number
+  /** The same from a position on. */
+  readAt(fd: number, buffer: Uint8Array, position: number): number
   writeFrom(fd: number, data: Uint8Array): void
   writeAt(fd: number, data: Uint8Array, position: number): void
   /** Gives an object's file its mode and its mtime, one second after the epoch. */
@@ -64,6 +66,8 @@ export interface Processes {
   spawn(command: string, args: readonly string[], options: SpawnOptions): ChildProcess
   /** No-op where the process is gone. */
   kill(pid: number, signal: NodeJS.Signals): void
+  /** How many can run at once. */
+  readonly cpus: number
   /** Of this process, as the kernel decides access. */
   readonly uid: number
 }

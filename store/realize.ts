@@ -1,12 +1,15 @@
 import type { Derivation } from '../graph/derivation.ts'
-import { type Outputs, type Plan, type PlannedStep, plan } from '../graph/plan.ts'
+import { type Outputs, type Plan, plan } from '../graph/plan.ts'
 import { isBuiltin } from './builtins/index.ts'
 import type { Report } from './event.ts'
+import { knownIn, substitutesFor } from './known.ts'
+import { firstOf } from './maker.ts'
 import type { Mirrors } from './mirrors.ts'
 import { pathLock } from './path-lock.ts'
 import { addRoot } from './roots.ts'
-import { firstOf, Run } from './run.ts'
+import { Run } from './run.ts'
 import { asStoreError, type Store } from './store.ts'
+import type { Substituter } from './substituter.ts'
 
 /** What the sandbox is made of, as derivations that need no sandbox. */
 export interface Tools {
@@ -17,6 +20,8 @@ export interface Tools {
 export interface RealizeOptions {
   readonly tools: Tools
   readonly mirrors: Mirrors
+  /** Caches to take from what is not here. The caller disposes of it. */
+  readonly substituter?: Substituter | undefined
   /** Builds at a time. */
   readonly jobs: number
   /** What a build is told it may use, as BUILD_CORES. */
@@ -34,26 +39,29 @@ export interface RealizeOptions {
 
 export type Realized = ReadonlyMap<Derivation, Outputs>
 
-/**
- * What realizing the roots takes, tools included: the value that `realize` follows. With `again`, the roots'
- * own steps are planned even where their outputs are known.
- */
-export function planOf(
+export interface PlanOptions {
+  readonly tools: Tools
+  readonly substituter?: Substituter | undefined
+  /** Plan the roots' own steps even where their outputs are known. */
+  readonly again?: boolean
+}
+
+/** What realizing the roots takes, tools included: the value that `realize` follows. */
+export async function planOf(
   store: Store,
   roots: readonly Derivation[],
-  tools: Tools,
-  again = false,
-): Plan {
-  const known = (hash: PlannedStep['hash']) => {
-    const trace = store.trace(hash)
-    return trace && { outputs: trace.outputs, isPresent: true }
-  }
+  { tools, substituter, again = false }: PlanOptions,
+): Promise<Plan> {
   const repeated = new Set(again ? roots : [])
-  const planned = plan(roots, known, repeated)
+  const planWith = async (wanted: readonly Derivation[]): Promise<Plan> => {
+    const found = await substitutesFor(store, wanted, { substituter, repeated })
+    return plan(wanted, knownIn(store, found), repeated)
+  }
+  const planned = await planWith(roots)
   const needsSandbox = planned.steps.some(
     step => step.action === 'build' && !isBuiltin(step.derivation),
   )
-  return needsSandbox ? plan([tools.busybox, tools.bubblewrap, ...roots], known, repeated) : planned
+  return needsSandbox ? planWith([tools.busybox, tools.bubblewrap, ...roots]) : planned
 }
 
 /**
@@ -77,7 +85,7 @@ export async function realize(
     onWait: waiting,
   })
   try {
-    const planned = planOf(store, roots, options.tools, options.check)
+    const planned = await planOf(store, roots, { ...options, again: options.check })
     report({ type: 'planned', plan: planned })
     await using run = new Run(store, planned, options)
     const realized = await run.finish(roots)

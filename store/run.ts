@@ -1,18 +1,19 @@
-import { type Derivation, labelOf } from '../graph/derivation.ts'
+import { type Derivation, labelOf, type Output } from '../graph/derivation.ts'
 import { MixosError } from '../graph/error.ts'
 import { hashResolved } from '../graph/hash.ts'
-import type { Outputs, Plan, PlannedStep } from '../graph/plan.ts'
-import { digestOfPath, type ResolvedHash, type StorePath } from '../graph/store-path.ts'
-import { builtin, isBuiltin } from './builtins/index.ts'
+import { type Outputs, type Plan, type PlannedStep, plan } from '../graph/plan.ts'
+import type { DerivationHash, ObjectHash, ResolvedHash, StorePath } from '../graph/store-path.ts'
+import { isBuiltin } from './builtins/index.ts'
 import { differences } from './compare.ts'
 import type { Done } from './event.ts'
-import { headOf, objectClosure } from './object-closure.ts'
+import { hasAll, knownIn, substitutesFor } from './known.ts'
+import { type Inputs, Maker } from './maker.ts'
+import { headOf } from './object-closure.ts'
 import { pathLock } from './path-lock.ts'
 import type { Realized, RealizeOptions } from './realize.ts'
-import { removeTree } from './remove.ts'
-import type { Sandbox } from './sandbox.ts'
 import { type Slots, slotsOf } from './slots.ts'
 import { asStoreError, type Store } from './store.ts'
+import type { Substitute } from './substituter.ts'
 
 // Of downloads, the network is what limits, not the processor.
 const FETCHES = 8
@@ -23,29 +24,34 @@ const LIGHT = 32
 export class Run {
   readonly #store: Store
   readonly #options: RealizeOptions
-  readonly #planned: ReadonlyMap<Derivation, PlannedStep>
+  readonly #planned: Map<Derivation, PlannedStep>
   readonly #ranks: ReadonlyMap<Derivation, number>
+  /** What caches did not give after all. */
+  readonly #refused = new Set<Derivation>()
   readonly #steps = new Map<Derivation, Promise<Outputs>>()
-  readonly #builds: Slots
   /** Steps that hold their lock and are building, or are next to: more than builds, so that none waits for a lock. */
   readonly #nextBuilds: Slots
   readonly #fetches = slotsOf(FETCHES)
   readonly #light = slotsOf(LIGHT)
   readonly #stop = new AbortController()
   readonly #signal: AbortSignal
+  readonly #maker: Maker
   readonly #reported = new Set<unknown>()
   #failure: unknown
-  #scratch: string | undefined
-  #sandbox: Promise<Sandbox> | undefined
 
   constructor(store: Store, planned: Plan, options: RealizeOptions) {
     this.#store = store
     this.#options = options
     this.#planned = new Map(planned.steps.map(step => [step.derivation, step]))
     this.#ranks = ranksOf(planned)
-    this.#builds = slotsOf(options.jobs)
     this.#nextBuilds = slotsOf(options.jobs + LIGHT)
     this.#signal = AbortSignal.any([options.signal, this.#stop.signal])
+    this.#maker = new Maker(store, {
+      ...options,
+      signal: this.#signal,
+      outputsOf: drv => this.#outputsOf(drv),
+      rankOf: drv => this.#ranks.get(drv) ?? 0,
+    })
   }
 
   async finish(roots: readonly Derivation[]): Promise<Realized> {
@@ -65,7 +71,9 @@ export class Run {
       if (isBuiltin(root)) continue
       const first = await this.#outputsOf(root)
       const inputs = await this.#inputsOf(root)
-      const again = await this.#build(root, inputs, this.#resolve(root, inputs), 1)
+      const resolved = this.#resolve(root, hashesOf(this.#store, inputs))
+      const { hash } = await this.#stepFor(root)
+      const again = await this.#maker.make({ derivation: root, hash, inputs, resolved, attempt: 1 })
       for (const name of root.outputs) {
         found.push(...differences(this.#store, first[name] as StorePath, again[name] as StorePath))
       }
@@ -80,11 +88,8 @@ export class Run {
     )
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    const sandbox = await this.#sandbox?.catch(() => undefined)
-    sandbox?.[Symbol.dispose]()
-    this.#store.syncFileSystem = undefined
-    if (this.#scratch !== undefined) removeTree(this.#store.host, this.#scratch)
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#maker[Symbol.asyncDispose]()
   }
 
   #outputsOf(drv: Derivation): Promise<Outputs> {
@@ -98,22 +103,111 @@ export class Run {
     return step
   }
 
-  /** The one place where a step changes its state: reused, or else fetched or built, then remembered. */
+  /** The one place where a step changes its state: reused, or else substituted, fetched or built, then remembered. */
   async #take(drv: Derivation): Promise<Outputs> {
-    const step = this.#stepOf(drv)
-    if (step.outputs) return step.outputs
-    const inputs = await this.#inputsOf(drv)
-    const resolved = this.#resolve(drv, inputs)
+    const step = await this.#stepFor(drv)
+    if (step.action === 'reuse' && step.outputs) return step.outputs
+    if (step.action === 'substitute') {
+      const substitute = await this.#substituteFor(step.hash, drv)
+      const outputs = substitute && (await this.#substitute(step, substitute, substitute.resolved))
+      if (outputs) return outputs
+      this.#refused.add(drv)
+      await this.#extend(drv)
+    }
+    return this.#make(drv)
+  }
+
+  async #make(drv: Derivation): Promise<Outputs> {
+    const step = await this.#stepFor(drv)
     const rank = this.#ranks.get(drv) ?? 0
-    const early = this.#store.trace(resolved)
-    if (early)
-      return this.#light.run(rank, () => this.#done(step, resolved, 'reused', early.outputs))
+    const expected = this.#resolve(drv, await this.#identify(drv))
+    const known = await this.#knownAs(step, expected)
+    if (known) return known
+    // Only now are the inputs needed themselves.
+    const inputs = await this.#inputsOf(drv)
+    const resolved = this.#resolve(drv, hashesOf(this.#store, inputs))
+    const late = resolved === expected ? undefined : await this.#knownAs(step, resolved)
+    if (late) return late
     if (step.action === 'fetch')
       return this.#fetches.run(rank, () => this.#takeAlone(step, inputs, resolved))
     if (isBuiltin(drv)) return this.#light.run(rank, () => this.#takeAlone(step, inputs, resolved))
     // Before a place is taken, since the tools may need one themselves.
-    await this.#openSandbox()
+    await this.#maker.openSandbox()
     return this.#nextBuilds.run(rank, () => this.#takeAlone(step, inputs, resolved))
+  }
+
+  /** Early cutoff: what these inputs became before, here or elsewhere. */
+  async #knownAs(step: PlannedStep, resolved: ResolvedHash): Promise<Outputs | undefined> {
+    const { derivation } = step
+    const here = this.#store.trace(resolved)
+    if (here) {
+      const rank = this.#ranks.get(derivation) ?? 0
+      return this.#light.run(rank, () => this.#done(step, resolved, 'reused', here.outputs))
+    }
+    const substitute = await this.#substituteFor(resolved, derivation)
+    return substitute && this.#substitute(step, substitute, resolved)
+  }
+
+  async #substituteFor(
+    hash: ResolvedHash | DerivationHash,
+    drv: Derivation,
+  ): Promise<Substitute | undefined> {
+    const { substituter } = this.#options
+    if (!substituter || this.#refused.has(drv)) return undefined
+    const found = await substituter.find(hash)
+    return found && hasAll(drv, found) ? found : undefined
+  }
+
+  /** Undefined where no cache gives what it has promised. */
+  async #substitute(
+    step: PlannedStep,
+    substitute: Substitute,
+    resolved: ResolvedHash | undefined,
+  ): Promise<Outputs | undefined> {
+    const { substituter, report } = this.#options
+    const label = labelOf(step.derivation)
+    const at = this.#store.host.now()
+    report({ type: 'started', step: step.hash, label, action: 'substitute', at })
+    let done = 0
+    const isHere = await substituter?.fetch(substitute, count => {
+      done += count
+      report({ type: 'progress', step: step.hash, done, total: 0 })
+    })
+    if (!isHere) return undefined
+    const outputs = Object.fromEntries(
+      Object.entries(substitute.outputs).map(([name, { path }]) => [name, path]),
+    )
+    return this.#done(step, resolved, 'substituted', outputs)
+  }
+
+  /** Plans what a step takes after all, when no cache gives its outputs. */
+  async #extend(drv: Derivation): Promise<void> {
+    const repeated = this.#refused
+    const { substituter } = this.#options
+    const found = await substitutesFor(this.#store, [drv], { substituter, repeated })
+    const { steps } = plan([drv], knownIn(this.#store, found), repeated)
+    for (const step of steps) {
+      const known = this.#planned.get(step.derivation)
+      if (!known || this.#refused.has(step.derivation)) this.#planned.set(step.derivation, step)
+    }
+  }
+
+  /** The object that each input is or is going to be. Those that a cache has need not be here for that. */
+  async #identify(drv: Derivation): Promise<Hashes> {
+    const slots = Object.entries(drv.inputs)
+    const hashes = await Promise.all(slots.map(([, input]) => this.#hashOf(input)))
+    return Object.fromEntries(slots.map(([slot], index) => [slot, hashes[index] as ObjectHash]))
+  }
+
+  async #hashOf({ derivation, output }: Output): Promise<ObjectHash> {
+    const step = await this.#stepFor(derivation)
+    if (step.action === 'substitute' && !this.#steps.has(derivation)) {
+      const found = await this.#substituteFor(step.hash, derivation)
+      const promised = found?.outputs[output]
+      if (promised) return promised.hash
+    }
+    const outputs = await this.#outputsOf(derivation)
+    return headOf(this.#store, outputs[output] as StorePath).hash
   }
 
   /** Makes a step unless someone else is making it or has made it. */
@@ -129,9 +223,7 @@ export class Run {
     try {
       const late = this.#store.trace(resolved)
       if (late) return await this.#done(step, resolved, 'reused', late.outputs)
-      const outputs = await (isBuiltin(drv)
-        ? this.#runBuiltin(drv, inputs)
-        : this.#build(drv, inputs, resolved, 0))
+      const outputs = await this.#maker.make({ derivation: drv, hash: step.hash, inputs, resolved })
       return await this.#done(
         step,
         resolved,
@@ -143,82 +235,6 @@ export class Run {
     }
   }
 
-  async #build(
-    drv: Derivation,
-    inputs: Inputs,
-    resolved: ResolvedHash,
-    attempt: number,
-  ): Promise<Outputs> {
-    const sandbox = await this.#openSandbox()
-    // Loaded when something is built: a run with nothing to do loads neither this nor the sandbox.
-    const { build, commit } = await import('./build.ts')
-    const built = await this.#builds.run(this.#ranks.get(drv) ?? 0, () => {
-      this.#started(drv)
-      const { hash } = this.#stepOf(drv)
-      const label = labelOf(drv)
-      return build(this.#store, sandbox, {
-        derivation: drv,
-        hash,
-        resolved,
-        inputs,
-        attempt,
-        cores: this.#options.cores,
-        keepFailed: this.#options.keepFailed ?? false,
-        signal: this.#signal,
-        onLine: line => this.#options.report({ type: 'log', step: hash, label, line }),
-      })
-    })
-    // The next build need not wait until this one's outputs are on disk.
-    return commit(drv, built)
-  }
-
-  async #runBuiltin(drv: Derivation, inputs: Inputs): Promise<Outputs> {
-    const { report, mirrors } = this.#options
-    const { host } = this.#store
-    const run = await builtin(drv.builder[0] ?? '')
-    this.#started(drv)
-    const scratch = this.#store.scratch()
-    try {
-      const target = `${scratch}/out`
-      const total = drv.fetch?.size ?? 0
-      await run({
-        store: this.#store,
-        derivation: drv,
-        inputs,
-        target,
-        mirrors,
-        signal: this.#signal,
-        onProgress: done => report({ type: 'progress', step: this.#stepOf(drv).hash, done, total }),
-        warn: (message, hint) => report({ type: 'warning', message, ...(hint && { hint }) }),
-      })
-      const label = labelOf(drv)
-      const closure = objectClosure(this.#store, Object.values(inputs))
-      const candidates = new Map([...closure].map(path => [digestOfPath(path), path]))
-      const path = await this.#store.add({ source: target, label, candidates, maker: label })
-      return { [drv.outputs[0] as string]: path }
-    } finally {
-      removeTree(host, scratch)
-    }
-  }
-
-  /** The sandbox, made of the tools when something first needs it. */
-  #openSandbox(): Promise<Sandbox> {
-    this.#sandbox ??= (async () => {
-      const { bubblewrap, busybox } = this.#options.tools
-      const [wrap, box] = await Promise.all([this.#outputsOf(bubblewrap), this.#outputsOf(busybox)])
-      const tools = {
-        bubblewrap: this.#store.hostPath(firstOf(bubblewrap, wrap)),
-        busybox: `${this.#store.hostPath(firstOf(busybox, box))}/usr/bin/busybox`,
-      }
-      const { openSandbox } = await import('./sandbox.ts')
-      this.#scratch = this.#store.scratch()
-      const sandbox = await openSandbox(this.#store.host, tools, this.#scratch)
-      this.#store.syncFileSystem = path => sandbox.syncFileSystem(path)
-      return sandbox
-    })()
-    return this.#sandbox
-  }
-
   async #inputsOf(drv: Derivation): Promise<Inputs> {
     const slots = Object.entries(drv.inputs)
     const outputs = await Promise.all(slots.map(([, input]) => this.#outputsOf(input.derivation)))
@@ -227,11 +243,16 @@ export class Run {
     )
   }
 
-  #resolve(drv: Derivation, inputs: Inputs): ResolvedHash {
+  #resolve(drv: Derivation, inputs: Hashes): ResolvedHash {
     const slots = new Map(
-      Object.entries(drv.inputs).map(([slot, input]) => [input, inputs[slot] as StorePath]),
+      Object.entries(drv.inputs).map(([slot, input]) => [input, inputs[slot] as ObjectHash]),
     )
-    return hashResolved(drv, input => headOf(this.#store, slots.get(input) as StorePath).hash)
+    return hashResolved(drv, input => slots.get(input) as ObjectHash)
+  }
+
+  async #stepFor(drv: Derivation): Promise<PlannedStep> {
+    if (!this.#planned.has(drv)) await this.#extend(drv)
+    return this.#stepOf(drv)
   }
 
   #stepOf(drv: Derivation): PlannedStep {
@@ -240,25 +261,15 @@ export class Run {
     return step
   }
 
-  #started(drv: Derivation): void {
-    const { hash, action } = this.#stepOf(drv)
-    this.#options.report({
-      type: 'started',
-      step: hash,
-      label: labelOf(drv),
-      action,
-      at: this.#store.host.now(),
-    })
-  }
-
   async #done(
     step: PlannedStep,
-    resolved: ResolvedHash,
+    resolved: ResolvedHash | undefined,
     how: Done,
     outputs: Outputs,
   ): Promise<Outputs> {
     const label = labelOf(step.derivation)
-    await this.#store.remember({ label, derivation: step.hash, resolved, outputs })
+    // Signers who agree on the outputs may not agree on what they were made from: then it is not remembered.
+    if (resolved) await this.#store.remember({ label, derivation: step.hash, resolved, outputs })
     this.#options.report({
       type: 'done',
       step: step.hash,
@@ -291,11 +302,11 @@ export class Run {
   }
 }
 
-type Inputs = Readonly<Record<string, StorePath>>
+type Hashes = Readonly<Record<string, ObjectHash>>
 
-/** The object of a derivation's first output. */
-export function firstOf(drv: Derivation, outputs: Outputs | undefined): StorePath {
-  return outputs?.[drv.outputs[0] as string] as StorePath
+function hashesOf(store: Store, inputs: Inputs): Hashes {
+  const hashes = Object.entries(inputs).map(([slot, path]) => [slot, headOf(store, path).hash])
+  return Object.fromEntries(hashes)
 }
 
 /** How urgent each step is: minus the number of steps on the longest way from it to a root. */

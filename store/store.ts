@@ -47,10 +47,14 @@ export interface Store {
   add(options: Omit<IngestOptions, 'target'>): Promise<StorePath>
   /** The first half of adding: a copy that is no object yet, and what it is going to be. */
   prepare(options: Omit<IngestOptions, 'target'>): Prepared
+  /** The same for a canonical copy that someone else makes, or is about to make, at a `scratchPath`. */
+  prepared(object: Ingested, target: string): Prepared
   /** Records under both hashes what a derivation produced. Durable when it resolves. */
   remember(trace: Trace): Promise<void>
   /** A fresh private directory on the store's own file system. The caller removes it. */
   scratch(): string
+  /** The path of one that does not exist yet. */
+  scratchPath(): string
   /** How to flush a whole file system at once, from when the tool for it is there. */
   syncFileSystem: ((path: string) => Promise<void>) | undefined
 }
@@ -119,23 +123,25 @@ export function openStore({ directory, host }: { directory: string; host: Host }
       return prepared.path
     },
     prepare: options => {
-      const target = `${layout.scratch}/${host.randomHex(20)}`
-      const discard = (): void => removeTree(host, target)
+      const target = store.scratchPath()
       try {
-        const object = ingest(host, { ...options, target })
-        const commit = async (): Promise<void> => {
-          try {
-            await syncTree(store, object)
-            await publish(store, object, target)
-          } finally {
-            discard()
-          }
-        }
-        return { path: object.path, references: object.manifest.references, commit, discard }
+        return store.prepared(ingest(host, { ...options, target }), target)
       } catch (error) {
-        discard()
+        removeTree(host, target)
         throw error
       }
+    },
+    prepared: (object, target) => {
+      const discard = (): void => removeTree(host, target)
+      const commit = async (): Promise<void> => {
+        try {
+          await syncTree(store, object)
+          await publish(store, object, target)
+        } finally {
+          discard()
+        }
+      }
+      return { path: object.path, references: object.manifest.references, commit, discard }
     },
     remember: async trace => {
       const data = formatTrace(trace)
@@ -144,8 +150,9 @@ export function openStore({ directory, host }: { directory: string; host: Host }
       // Without inputs, the two hashes are one.
       await eachOf(new Set([trace.derivation, trace.resolved]), 2, write)
     },
+    scratchPath: () => `${layout.scratch}/${host.randomHex(20)}`,
     scratch: () => {
-      const path = `${layout.scratch}/${host.randomHex(20)}`
+      const path = store.scratchPath()
       host.files.makeDirectory(path, 0o700)
       return path
     },

@@ -18,6 +18,7 @@ const layers: Record<string, readonly string[]> = {
 const packages: Record<string, string> = {
   '@napi-rs/blake-hash': 'graph/blake3.ts',
   '@napi-rs/lzma': 'store/decompress.ts',
+  aws4fetch: 'store/cache/storages/s3-bucket.ts',
   'cmd-ts': 'cli/',
   'fastest-levenshtein': 'graph/nearest.ts',
   'fs-native-extensions': 'store/hosts/node.ts',
@@ -25,6 +26,8 @@ const packages: Record<string, string> = {
   immer: 'graph/override.ts',
   openpgp: 'store/debian/release.ts',
   'tar-fs': 'store/tar.ts',
+  tinypool: 'store/cache/workers.ts',
+  undici: 'store/cache/storages/http-client.ts',
 }
 
 /** Not imported, but needed: types, and the Node that runs everything. */

@@ -31,7 +31,7 @@ export function explain(context: Context) {
       const packages = await loadPackages(context, { file })
       const drv = packages.get(name)
       if (other !== undefined) return compare(drv, packages.get(other))
-      const plan = await planAt(context, packages, [drv])
+      const plan = await planAt(context, packages, { caches: [], named: new Map([[name, drv]]) })
       return describe(drv, { ...doneBy(plan, drv), ...(await tracedOf(context, drv)) })
     },
   })

@@ -1,14 +1,11 @@
 import { availableParallelism } from 'node:os'
-import { join, relative } from 'node:path'
 import { command, flag } from 'cmd-ts'
-import type { Derivation } from '../../graph/derivation.ts'
 import { labelOf } from '../../graph/derivation.ts'
-import { hashDerivation } from '../../graph/hash.ts'
-import type { Outputs, Plan } from '../../graph/plan.ts'
-import { absolute as insideStore } from '../../graph/store-path.ts'
-import type { Store } from '../../store/store.ts'
+import type { Plan } from '../../graph/plan.ts'
+import type { Challenged } from '../../store/challenge.ts'
 import {
   badArgument,
+  cacheOption,
   coresOption,
   fileOption,
   jobsOption,
@@ -16,8 +13,10 @@ import {
   names,
   pathOption,
 } from '../args.ts'
-import { absolute, type Context, openHome } from '../context.ts'
+import { cachesOf } from '../caches.ts'
+import { type Context, openHome } from '../context.ts'
 import { plural, table } from '../format.ts'
+import { describeRealized, linksOf } from '../realized.ts'
 import { loadPackages, namedPackages } from '../recipes.ts'
 import type { Answer } from '../report.ts'
 import { planAt, type RunFlags, realizeAll } from '../run.ts'
@@ -44,6 +43,11 @@ export function realize(context: Context) {
         long: 'check',
         description: 'build the packages once more and compare every output',
       }),
+      challenge: flag({
+        long: 'challenge',
+        description: 'compare every step that was made here with what all caches say of it',
+      }),
+      caches: cacheOption,
       file: fileOption,
       outLink: pathOption(
         'out-link',
@@ -72,8 +76,10 @@ interface Args {
   readonly keepGoing: boolean
   readonly keepFailed: boolean
   readonly check: boolean
+  readonly challenge: boolean
   readonly file: string | undefined
   readonly outLink: string | undefined
+  readonly caches: string[]
 }
 
 async function run(context: Context, args: Args): Promise<Answer> {
@@ -87,29 +93,47 @@ async function run(context: Context, args: Args): Promise<Answer> {
   }
   const packages = await loadPackages(context, args)
   const named = namedPackages(packages, args.names)
-  if (args.dryRun) return describePlan(await planAt(context, packages, [...named.values()]))
+  if (args.dryRun) return describePlan(await planAt(context, packages, { named, ...args }))
 
   const store = await openHome(context)
+  await using substituter = cachesOf(context, store, args.caches)
   const links = linksOf(context, named, args.outLink)
   const cpus = availableParallelism()
   const flags: RunFlags = { ...args, jobs: args.jobs ?? cpus, cores: args.cores ?? cpus }
-  const realized = await realizeAll(context, { store, packages, named, links, flags })
-  return describeRealized(store, named, { realized, links })
+  const realized = await realizeAll(context, {
+    store,
+    packages,
+    named,
+    links,
+    flags,
+    substituter,
+  })
+  const answer = describeRealized(store, named, { realized, links })
+  if (!args.challenge) return answer
+  const { tracesOf } = await import('../../store/known.ts')
+  const traces = tracesOf(store, [...named.values()])
+  return describeChallenged(answer, traces.length, await substituter.challenge(traces))
 }
 
-/** In the checkout its `artifacts/` is the place, elsewhere one in the current directory. */
-function linksOf(
-  { directory, project }: Context,
-  named: ReadonlyMap<string, Derivation>,
-  outLink: string | undefined,
-): Map<string, Derivation> {
-  const isInside = !relative(project, directory).startsWith('..')
-  const artifacts = join(isInside ? project : directory, 'artifacts')
-  const links = [...named].map(([name, drv]) => {
-    const link = outLink === undefined ? join(artifacts, name) : absolute(outLink, directory)
-    return [link, drv] as const
+/** A line for each step and signer who disagrees, and the sum for each signer. */
+function describeChallenged(answer: Answer, steps: number, said: readonly Challenged[]): Answer {
+  const lines = said
+    .filter(({ agrees }) => !agrees)
+    .flatMap(({ label, signer, cache, differences }) => [
+      `${label}: ${signer} of ${cache} disagrees`,
+      ...differences.map(line => `  ${line}`),
+    ])
+  const bySigner = Map.groupBy(said, ({ signer, cache }) => `${signer} of ${cache}`)
+  const sums = [...bySigner].map(([who, all]) => {
+    const agreed = all.filter(({ agrees }) => agrees).length
+    return `${who} agrees on ${agreed} of ${plural(all.length, 'step')}; ${plural(steps, 'step')} made here`
   })
-  return new Map(links)
+  if (sums.length === 0) sums.push(`no signer says anything of ${plural(steps, 'step')} made here`)
+  return {
+    text: [answer.text, ...lines, ...sums].join('\n'),
+    record: { ...answer.record, challenged: said },
+    isFailure: lines.length > 0,
+  }
 }
 
 function describePlan({ steps }: Plan): Answer {
@@ -118,7 +142,8 @@ function describePlan({ steps }: Plan): Answer {
   const todo = distinct.filter(step => step.action !== 'reuse')
   const count = (action: string): number => distinct.filter(step => step.action === action).length
   const rows = todo.map(step => [step.action, labelOf(step.derivation)])
-  const sum = `${plural(count('build'), 'step')} to build, ${count('fetch')} to fetch, ${count('reuse')} to reuse`
+  const taken = count('substitute')
+  const sum = `${plural(count('build'), 'step')} to build, ${count('fetch')} to fetch, ${taken > 0 ? `${taken} to take from caches, ` : ''}${count('reuse')} to reuse`
   const text = todo.length === 0 ? 'nothing to do' : `${table(rows)}\n${sum}`
   const plan = distinct.map(({ hash, action, derivation, outputs }) => ({
     label: labelOf(derivation),
@@ -127,28 +152,4 @@ function describePlan({ steps }: Plan): Answer {
     ...(outputs && { outputs }),
   }))
   return { text, record: { plan } }
-}
-
-function describeRealized(
-  store: Store,
-  named: ReadonlyMap<string, Derivation>,
-  {
-    realized,
-    links,
-  }: { realized: ReadonlyMap<Derivation, Outputs>; links: ReadonlyMap<string, Derivation> },
-): Answer {
-  const packages = [...named].map(([name, drv]) => {
-    const outputs = Object.entries(realized.get(drv) ?? {}).map(([output, path]) => [
-      output,
-      { path: insideStore(path), hostPath: store.hostPath(path) },
-    ])
-    const link = [...links].find(([, linked]) => linked === drv)?.[0]
-    const record = { derivation: hashDerivation(drv), outputs: Object.fromEntries(outputs), link }
-    return [name, record] as const
-  })
-  const paths = [...named.values()].flatMap(drv => Object.values(realized.get(drv) ?? {}))
-  return {
-    text: paths.map(path => store.hostPath(path)).join('\n'),
-    record: { packages: Object.fromEntries(packages) },
-  }
 }

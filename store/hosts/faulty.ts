@@ -3,7 +3,16 @@ import type { Files, Host } from '../host.ts'
 /** A method that changes the disk, or that promises the change to last. */
 export type Change = Exclude<
   keyof Files,
-  'read' | 'lstat' | 'list' | 'readLink' | 'statOf' | 'readInto' | 'close' | 'freeSpace' | 'tryLock'
+  | 'read'
+  | 'lstat'
+  | 'list'
+  | 'readLink'
+  | 'statOf'
+  | 'readInto'
+  | 'readAt'
+  | 'close'
+  | 'freeSpace'
+  | 'tryLock'
 >
 
 /** Calls `before` ahead of every change of the disk, with the path it is about; what `before` throws, the change throws. */

@@ -30,6 +30,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import type { Files, Host } from '../host.ts'
@@ -68,6 +69,7 @@ const files: Files = {
   open: (path, how) => openSync(path, FLAGS[how], 0o644),
   statOf: fd => fstatSync(fd),
   readInto: (fd, buffer) => readSync(fd, buffer),
+  readAt: (fd, buffer, position) => readSync(fd, buffer, 0, buffer.length, position),
   writeFrom: (fd, data) => {
     for (let done = 0; done < data.length; ) done += writeSync(fd, data, done)
   },
@@ -110,7 +112,7 @@ const files: Files = {
 /** The real machine. */
 export const nodeHost: Host = {
   files,
-  processes: { spawn, kill, uid: process.geteuid?.() ?? -1 },
+  processes: { spawn, kill, cpus: availableParallelism(), uid: process.geteuid?.() ?? -1 },
   network: nodeNetwork,
   now: Date.now,
   randomHex: digits =>

@@ -16,6 +16,8 @@ export interface CliResult {
 export interface Place {
   readonly directory: string
   readonly home: string
+  /** Holds the user's settings. */
+  readonly config: string
   /** Runs `mixos` as a process of its own, with no more of this process's environment than it needs. */
   mixos(...args: string[]): Promise<CliResult>
   /** The same, for tests that do something while it runs. */
@@ -41,7 +43,8 @@ export function place(t: ExecutionContext, options: PlaceOptions = {}): Place {
   const home = join(top, 'home')
   mkdirSync(directory)
   const { program = launcher, environment } = options
-  const env = { ...inherited(), MIXOS_HOME: home, ...environment }
+  const config = join(top, 'config')
+  const env = { ...inherited(), MIXOS_HOME: home, XDG_CONFIG_HOME: config, ...environment }
   const start = (...args: string[]): Running => {
     const { promise, resolve } = Promise.withResolvers<CliResult>()
     const process_ = execFile(
@@ -55,7 +58,7 @@ export function place(t: ExecutionContext, options: PlaceOptions = {}): Place {
     )
     return { process: process_, result: promise }
   }
-  return { directory, home, start, mixos: (...args) => start(...args).result }
+  return { directory, home, config, start, mixos: (...args) => start(...args).result }
 }
 
 // HOME, since below it lies the cache of compiled code: without it each run compiles everything anew.

@@ -1,0 +1,79 @@
+import { command, flag, positional, restPositionals, string } from 'cmd-ts'
+import { closureOf } from '../../../graph/closure.ts'
+import { hashDerivation } from '../../../graph/hash.ts'
+import { countType, fileOption, jsonFlag, optional } from '../../args.ts'
+import { openCache } from '../../caches.ts'
+import { type Context, openHome } from '../../context.ts'
+import { bytes, plural } from '../../format.ts'
+import { loadPackages, namedPackages } from '../../recipes.ts'
+import type { Answer } from '../../report.ts'
+
+const DAY = 24 * 3_600_000
+const DEFAULT_DAYS = 30
+
+export function gc(context: Context) {
+  return command({
+    name: 'gc',
+    description: 'delete what is old from a cache, except what the named packages need',
+    args: {
+      address: positional({ type: string, displayName: 'cache', description: 'a path or a URL' }),
+      names: restPositionals({
+        type: string,
+        displayName: 'name',
+        description: 'packages to keep',
+      }),
+      days: optional({
+        long: 'older-than',
+        type: countType('days', { least: 0 }),
+        description: `delete what was signed more days ago (default: ${DEFAULT_DAYS})`,
+      }),
+      dryRun: flag({ long: 'dry-run', description: 'count what would go, and delete nothing' }),
+      file: fileOption,
+      json: jsonFlag,
+    },
+    examples: [
+      { description: 'what would go', command: 'mixos cache gc /srv/cache iso --dry-run' },
+      { description: 'keep a week', command: 'mixos cache gc /srv/cache iso --older-than 7' },
+    ],
+    handler: args => run(context, args),
+  })
+}
+
+interface Args {
+  readonly address: string
+  readonly names: string[]
+  readonly days: number | undefined
+  readonly dryRun: boolean
+  readonly file: string | undefined
+}
+
+async function run(context: Context, args: Args): Promise<Answer> {
+  const { collectCache } = await import('../../../store/cache/collect.ts')
+  const packages = await loadPackages(context, args)
+  const roots = [...namedPackages(packages, args.names).values()]
+  const steps = closureOf(roots, drv => Object.values(drv.inputs).map(input => input.derivation))
+  const store = await openHome(context)
+  const keep = new Set<string>()
+  for (const drv of steps) {
+    const hash = hashDerivation(drv)
+    keep.add(hash)
+    const resolved = store.trace(hash)?.resolved
+    if (resolved) keep.add(resolved)
+  }
+  const storage = await openCache(context, store, { address: args.address })
+  try {
+    const now = store.host.now()
+    const gone = await collectCache(storage, {
+      keep,
+      since: now - (args.days ?? DEFAULT_DAYS) * DAY,
+      youngerThan: now - DAY,
+      signal: context.signal,
+      dryRun: args.dryRun,
+    })
+    const verb = args.dryRun ? 'would delete' : 'deleted'
+    const text = `${verb} ${plural(gone.objects, 'object')}, ${plural(gone.traces, 'trace')} and ${plural(gone.packs, 'pack')} of ${bytes(gone.bytes)} in all`
+    return { text, record: gone }
+  } finally {
+    await storage.close()
+  }
+}

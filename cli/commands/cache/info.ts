@@ -1,0 +1,67 @@
+import { command } from 'cmd-ts'
+import { MixosError } from '../../../graph/error.ts'
+import type { CacheSetting } from '../../../store/cache/settings.ts'
+import { cacheOption, jsonFlag } from '../../args.ts'
+import { openCache } from '../../caches.ts'
+import { type Context, openHome } from '../../context.ts'
+import { plural } from '../../format.ts'
+import type { Answer } from '../../report.ts'
+
+export function info(context: Context) {
+  return command({
+    name: 'info',
+    description: 'print the caches that are asked, in that order, and whether they answer',
+    args: { caches: cacheOption, json: jsonFlag },
+    examples: [
+      { description: 'those of the settings', command: 'mixos cache info' },
+      { description: 'one more', command: 'mixos cache info --cache https://cache.example' },
+    ],
+    handler: ({ caches }) => run(context, caches),
+  })
+}
+
+async function run(context: Context, addresses: readonly string[]): Promise<Answer> {
+  const { cacheSettings } = await import('../../../store/cache/settings.ts')
+  const { environment, project, report } = context
+  const { host } = await openHome(context)
+  const { caches, warnings } = cacheSettings(host, { environment, project, addresses })
+  for (const warning of warnings) report({ type: 'warning', ...warning })
+  const states = await Promise.all(caches.map(cache => stateOf(context, host, cache)))
+  const lines = caches.map(({ address, policy, source }, index) => {
+    const { keys, threshold } = policy
+    const signers = keys.map(({ name }) => name).join(', ')
+    return `${address}\n  ${states[index]}; named by the ${source}; believed: ${plural(threshold, 'signature')} of ${signers}`
+  })
+  return {
+    text: lines.length > 0 ? lines.join('\n') : 'no cache is set',
+    record: {
+      caches: caches.map(({ address, priority, policy, source }, index) => ({
+        address,
+        priority,
+        source,
+        threshold: policy.threshold,
+        keys: policy.keys.map(({ name, id }) => ({ name, id })),
+        state: states[index],
+      })),
+    },
+  }
+}
+
+async function stateOf(
+  context: Context,
+  host: Awaited<ReturnType<typeof openHome>>['host'],
+  { address, source }: CacheSetting,
+): Promise<string> {
+  const { checkInfo } = await import('../../../store/cache/info.ts')
+  try {
+    const storage = await openCache(context, { host }, { address, isForeign: source === 'project' })
+    try {
+      return (await checkInfo(storage, context.signal)) ? 'answers' : 'is empty'
+    } finally {
+      await storage.close()
+    }
+  } catch (error) {
+    if (error instanceof MixosError) return error.message
+    throw error
+  }
+}

@@ -1,0 +1,67 @@
+import { command, option, string } from 'cmd-ts'
+import { badArgument, fileOption, jsonFlag, names, pathOption } from '../../args.ts'
+import { openCache } from '../../caches.ts'
+import { type Context, openHome } from '../../context.ts'
+import { bytes, plural } from '../../format.ts'
+import { signingKey } from '../../keys.ts'
+import { loadPackages, namedPackages } from '../../recipes.ts'
+import type { Answer } from '../../report.ts'
+
+export function push(context: Context) {
+  return command({
+    name: 'push',
+    description: 'copy packages, and all they were made from, to a cache, and sign for them',
+    args: {
+      names: names('the packages'),
+      to: option({ long: 'to', type: string, description: 'the cache: a path or a URL' }),
+      key: pathOption('key', 'the file of the secret key to sign with (default: the only one)'),
+      file: fileOption,
+      json: jsonFlag,
+    },
+    examples: [
+      { description: 'to a directory', command: 'mixos cache push iso --to /srv/cache' },
+      { description: 'to a bucket', command: 'mixos cache push iso --to s3://team-cache' },
+    ],
+    handler: args => run(context, args),
+  })
+}
+
+interface Args {
+  readonly names: string[]
+  readonly to: string
+  readonly key: string | undefined
+  readonly file: string | undefined
+}
+
+async function run(context: Context, args: Args): Promise<Answer> {
+  if (args.names.length === 0)
+    throw badArgument('nothing to push', 'name a package: mixos cache push iso --to CACHE')
+  const packages = await loadPackages(context, args)
+  const named = namedPackages(packages, args.names)
+  const store = await openHome(context)
+  const [{ push }, { tracesOf }, { pathLock }] = await Promise.all([
+    import('../../../store/cache/push.ts'),
+    import('../../../store/known.ts'),
+    import('../../../store/path-lock.ts'),
+  ])
+  const key = await signingKey(store.host, context, args.key)
+  const { signal, report } = context
+  // Keeps a collection of garbage from deleting what is read.
+  const inUse = await pathLock(store.host, store.layout.lock('store'), { how: 'shared', signal })
+  const storage = await openCache(context, store, { address: args.to })
+  try {
+    const traces = tracesOf(store, [...named.values()])
+    const isHere = new Set(traces.map(({ derivation }) => derivation))
+    const { hashDerivation } = await import('../../../graph/hash.ts')
+    const missing = [...named].find(([, drv]) => !isHere.has(hashDerivation(drv)))
+    if (missing)
+      throw badArgument(`${missing[0]} is not realized`, `first run: mixos realize ${missing[0]}`)
+    const pushed = await push(store, storage, traces, { key, signal, report })
+    const added = pushed.objects - pushed.present
+    const text = `pushed ${plural(added, 'object')} of ${plural(pushed.objects, 'object')} (${bytes(pushed.bytes)}), signed ${plural(pushed.signed, 'step')} as ${key.public.name}`
+    return { text, record: { ...pushed, key: key.public.id, to: storage.name } }
+  } finally {
+    await storage.close()
+    inUse.release()
+  }
+}

@@ -1,0 +1,82 @@
+import { command, positional, string, subcommands } from 'cmd-ts'
+import { jsonFlag } from '../../args.ts'
+import type { Context } from '../../context.ts'
+import { plural } from '../../format.ts'
+import type { Answer } from '../../report.ts'
+
+export function trust(context: Context) {
+  return subcommands({
+    name: 'trust',
+    description: 'say whose builds are believed',
+    cmds: { add: add(context), list: list(context), remove: remove(context) },
+    examples: [
+      { description: 'believe a colleague', command: 'mixos cache trust add alice:KEY' },
+      { description: 'whom do I believe?', command: 'mixos cache trust list' },
+    ],
+  })
+}
+
+function add({ environment }: Context) {
+  return command({
+    name: 'add',
+    description: 'believe what is signed with a key',
+    args: {
+      key: positional({ type: string, displayName: 'name:key', description: 'its public half' }),
+      json: jsonFlag,
+    },
+    examples: [{ description: 'as keygen printed it', command: 'mixos cache trust add alice:KEY' }],
+    handler: async ({ key: text }): Promise<Answer> => {
+      const { host, settings, keys } = await modules()
+      const key = keys.parsePublicKey(text, 'the argument')
+      const isNew = await settings.addKey(host, environment, key)
+      return {
+        text: isNew ? `trusted: ${key.name} (${key.id})` : `${key.name} is trusted already`,
+        record: { name: key.name, id: key.id, isNew },
+      }
+    },
+  })
+}
+
+function list({ environment }: Context) {
+  return command({
+    name: 'list',
+    description: 'print the keys that are believed',
+    args: { json: jsonFlag },
+    examples: [{ description: 'all of them', command: 'mixos cache trust list' }],
+    handler: async (): Promise<Answer> => {
+      const { host, settings, keys } = await modules()
+      const trusted = settings.listKeys(host, environment)
+      return {
+        text: trusted.map(keys.formatPublicKey).join('\n'),
+        record: { keys: trusted.map(({ name, id, base64 }) => ({ name, id, key: base64 })) },
+      }
+    },
+  })
+}
+
+function remove({ environment }: Context) {
+  return command({
+    name: 'remove',
+    description: 'believe a key no more; what was taken before stays',
+    args: {
+      name: positional({ type: string, displayName: 'name', description: "the key's name" }),
+      json: jsonFlag,
+    },
+    examples: [{ description: 'its secret got lost', command: 'mixos cache trust remove alice' }],
+    handler: async ({ name }): Promise<Answer> => {
+      const { host, settings } = await modules()
+      const { id } = await settings.removeKey(host, environment, name)
+      const rest = settings.listKeys(host, environment).length
+      return { text: `removed: ${name} (${id}); ${plural(rest, 'key')} left`, record: { name, id } }
+    },
+  })
+}
+
+async function modules() {
+  const [{ nodeHost: host }, settings, keys] = await Promise.all([
+    import('../../../store/hosts/node.ts'),
+    import('../../../store/cache/settings.ts'),
+    import('../../../store/cache/keys.ts'),
+  ])
+  return { host, settings, keys }
+}

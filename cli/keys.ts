@@ -1,0 +1,43 @@
+import { join } from 'node:path'
+import type { SecretKey } from '../store/cache/keys.ts'
+import type { Host } from '../store/host.ts'
+import { badArgument } from './args.ts'
+import { absolute, type Context } from './context.ts'
+
+const SUFFIX = '.secret'
+
+/** Where `keygen` puts a secret key: `$XDG_CONFIG_HOME/mixos/keys/NAME.secret`. */
+export function keyPath(context: Context, name: string): string {
+  return join(keysDirectory(context), `${name}${SUFFIX}`)
+}
+
+/** The key to sign with: the one in `file`, else the user's only one. */
+export async function signingKey(
+  host: Host,
+  context: Context,
+  file: string | undefined,
+): Promise<SecretKey> {
+  const { readSecretKey } = await import('../store/cache/keys.ts')
+  if (file !== undefined) return readSecretKey(host, absolute(file, context.directory))
+  const directory = keysDirectory(context)
+  const names = host.files.lstat(directory)
+    ? host.files.list(directory).filter(name => name.endsWith(SUFFIX))
+    : []
+  const [only, second] = names
+  if (only === undefined)
+    throw badArgument('there is no key to sign with', 'make one: mixos cache keygen NAME')
+  if (second !== undefined)
+    throw badArgument(
+      `there are several keys to sign with in ${directory}: ${names.join(', ')}`,
+      `name one: --key ${join(directory, only)}`,
+    )
+  return readSecretKey(host, join(directory, only))
+}
+
+function keysDirectory({ environment }: Context): string {
+  const { XDG_CONFIG_HOME, HOME } = environment
+  const base = XDG_CONFIG_HOME?.startsWith('/') ? XDG_CONFIG_HOME : HOME && join(HOME, '.config')
+  if (!base)
+    throw badArgument('neither XDG_CONFIG_HOME nor HOME is set', 'name the file of the key')
+  return join(base, 'mixos', 'keys')
+}

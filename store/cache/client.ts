@@ -1,0 +1,155 @@
+import { MixosError } from '../../graph/error.ts'
+import type { DerivationHash, ResolvedHash, StorePath } from '../../graph/store-path.ts'
+import type { Report } from '../event.ts'
+import { checkInfo } from './info.ts'
+import type { PublicKey } from './keys.ts'
+import { tracePath } from './layout.ts'
+import type { ObjectIndex } from './object-index.ts'
+import { patienceOf } from './patience.ts'
+import { type Claim, judge, type Testimony, type TrustPolicy } from './policy.ts'
+import { type OnBytes, type Puller, readIndex } from './pull.ts'
+import { SIGNED_TRACE_LIMIT, verifySignedTrace } from './signed-trace.ts'
+import type { CacheStorage } from './storage.ts'
+
+/** A cache to ask, and whom to believe there. */
+export interface Cache {
+  readonly name: string
+  readonly policy: TrustPolicy
+  open(): Promise<CacheStorage>
+}
+
+/**
+ * One cache as a reader sees it who has another way: whatever is wrong with it is a miss, and is told once. A cache
+ * that fails is not asked again.
+ */
+export interface CacheClient {
+  readonly name: string
+  /** What each of its trusted signers says of the hash. */
+  testimonies(hash: DerivationHash | ResolvedHash): Promise<Testimony[]>
+  /** What enough of them say. */
+  claim(hash: DerivationHash | ResolvedHash): Promise<Claim | undefined>
+  /** Makes the objects exist, with all that they refer to. False where it could not. */
+  fetch(paths: readonly StorePath[], onBytes: OnBytes): Promise<boolean>
+  /** Throws where there is none, or none that can be read. */
+  index(path: StorePath): Promise<ObjectIndex>
+  close(): Promise<void>
+}
+
+export interface ClientOptions {
+  readonly puller: Puller
+  readonly now: () => number
+  readonly signal: AbortSignal
+  readonly report: Report
+}
+
+/** Milliseconds that looking for traces in one cache may keep everyone waiting, in all. */
+const PATIENCE = 2000
+
+export function clientOf(
+  { name, policy, open }: Cache,
+  { puller, now, signal, report }: ClientOptions,
+): CacheClient {
+  const patience = patienceOf(PATIENCE, now)
+  let storage: Promise<CacheStorage | undefined> | undefined
+  let hasWarned = false
+
+  const warn = (message: string, hint: string | undefined): void => {
+    if (!hasWarned) report({ type: 'warning', message, ...(hint !== undefined && { hint }) })
+    hasWarned = true
+  }
+  const giveUp = (error: unknown): undefined => {
+    signal.throwIfAborted()
+    if (isOfCache(error)) warn(`the cache ${name} is not used: ${error.message}`, error.hint)
+    else if (!isTimeout(error)) throw error
+    else warn(`the cache ${name} is not used: waiting for it took ${PATIENCE} ms`, undefined)
+    storage = Promise.resolve(undefined)
+    return undefined
+  }
+  const patiently = <T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> =>
+    patience.run(late => ask(AbortSignal.any([signal, late])))
+  const connect = async (): Promise<CacheStorage> => {
+    const opened = await open()
+    if (await patiently(signal => checkInfo(opened, signal))) return opened
+    throw new MixosError('CACHE_UNAVAILABLE', 'there is no cache at this address')
+  }
+  const connected = (): Promise<CacheStorage | undefined> => {
+    storage ??= connect().catch(giveUp)
+    return storage
+  }
+
+  const ask = async (
+    from: CacheStorage,
+    hash: DerivationHash | ResolvedHash,
+    key: PublicKey,
+  ): Promise<Testimony | undefined> => {
+    const path = tracePath(hash, key.id)
+    const limit = SIGNED_TRACE_LIMIT
+    const bytes = await patiently(signal => from.read(path, { signal, limit }))
+    if (!bytes) return undefined
+    const where = `${name}: ${path}`
+    try {
+      return { key, trace: verifySignedTrace(bytes, { hash, key, now: now(), where }) }
+    } catch (error) {
+      // While keys and signatures are renewed, an old one is no reason to distrust the others.
+      if (!(error instanceof MixosError) || error.code !== 'SIGNATURE_INVALID') throw error
+      warn(error.message, error.hint)
+      return undefined
+    }
+  }
+
+  const testimonies: CacheClient['testimonies'] = async hash => {
+    const from = await connected()
+    if (!from) return []
+    try {
+      const said = await Promise.all(policy.keys.map(key => ask(from, hash, key)))
+      return said.filter(testimony => testimony !== undefined)
+    } catch (error) {
+      giveUp(error)
+      return []
+    }
+  }
+
+  return {
+    name,
+    testimonies,
+    claim: async hash => {
+      const verdict = judge(policy, await testimonies(hash))
+      if (verdict.type === 'conflict')
+        warn(`signers of the cache ${name} disagree on ${hash}: neither is believed`, undefined)
+      return verdict.type === 'agreed' ? verdict.claim : undefined
+    },
+    index: async path => {
+      const from = await connected()
+      if (!from) throw new MixosError('CACHE_UNAVAILABLE', `the cache ${name} is not used`)
+      return readIndex(from, path, signal)
+    },
+    fetch: async (paths, onBytes) => {
+      const from = await connected()
+      if (!from) return false
+      const pulls = paths.map(path => puller.pull(from, path, onBytes))
+      // Nothing may write to the store any more when its user lets it go.
+      await Promise.allSettled(pulls)
+      try {
+        await Promise.all(pulls)
+        return true
+      } catch (error) {
+        if (!isOfCache(error)) throw error
+        // It lacks this, perhaps because it has just been tidied up; the rest may be there.
+        if (error.code === 'CACHE_INCOMPLETE') warn(error.message, error.hint)
+        else giveUp(error)
+        return false
+      }
+    },
+    close: async () => {
+      await (await storage)?.close()
+    },
+  }
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'TimeoutError'
+}
+
+function isOfCache(error: unknown): error is MixosError {
+  return error instanceof MixosError && error.code.startsWith('CACHE_')
+}

@@ -1,0 +1,116 @@
+import type { StorePath } from '../../graph/store-path.ts'
+import { eachOf } from '../write.ts'
+import { type ObjectIndex, parseAnyIndex } from './object-index.ts'
+import { outputsIn } from './signed-trace.ts'
+import type { StoredFile, WritableStorage } from './storage.ts'
+
+export interface CollectOptions {
+  /** Derivations and resolved derivations to keep, whatever their age. */
+  readonly keep: ReadonlySet<string>
+  /** Traces signed later than this are kept, in milliseconds since the epoch. */
+  readonly since: number
+  /** Files that are younger than this are left alone: someone may be pushing. */
+  readonly youngerThan: number
+  readonly signal: AbortSignal
+  readonly dryRun: boolean
+}
+
+export interface CollectedCache {
+  readonly traces: number
+  readonly objects: number
+  readonly packs: number
+  readonly bytes: number
+}
+
+const READS = 64
+const LIMIT = 64 << 20
+
+/**
+ * Deletes what no kept trace leads to. Traces go first, then objects, then packs: whoever reads meanwhile, or
+ * after a crash, finds all or nothing, and counts what is gone as a miss.
+ */
+export async function collectCache(
+  storage: WritableStorage,
+  { keep, since, youngerThan, signal, dryRun }: CollectOptions,
+): Promise<CollectedCache> {
+  const traces = await listed(storage, 'trace/', signal)
+  const isKept = ({ path, modified }: StoredFile): boolean =>
+    modified >= since || modified >= youngerThan || keep.has(path.split('/')[1] ?? '')
+  const roots = await rootsOf(storage, traces.filter(isKept), signal)
+  const objects = await listed(storage, 'object/', signal)
+  const indexes = await indexesOf(storage, objects, signal)
+  const live = liveFrom(roots, indexes)
+  const packs = new Set([...live].flatMap(path => indexes.get(path)?.packs ?? []))
+
+  const isDead = ({ path, modified }: StoredFile, isLive: boolean): boolean =>
+    !isLive && modified < youngerThan && path !== ''
+  const deadTraces = traces.filter(file => !isKept(file))
+  const digests = new Set([...live].map(path => path.slice(0, 32)))
+  const deadObjects = objects.filter(file => isDead(file, digests.has(nameOf(file))))
+  const all = await listed(storage, 'pack/', signal)
+  const deadPacks = all.filter(file => isDead(file, packs.has(nameOf(file))))
+  if (!dryRun) {
+    for (const files of [deadTraces, deadObjects, deadPacks]) {
+      await eachOf(files, READS, ({ path }) => storage.remove(path, { signal }))
+    }
+  }
+  const dead = [...deadTraces, ...deadObjects, ...deadPacks]
+  return {
+    traces: deadTraces.length,
+    objects: deadObjects.length,
+    packs: deadPacks.length,
+    bytes: dead.reduce((sum, { size }) => sum + size, 0),
+  }
+}
+
+async function listed(
+  storage: WritableStorage,
+  prefix: string,
+  signal: AbortSignal,
+): Promise<StoredFile[]> {
+  return Array.fromAsync(storage.list(prefix, { signal }))
+}
+
+/** What traces name, whoever signed them: whether to believe them is for readers to decide. */
+async function rootsOf(
+  storage: WritableStorage,
+  traces: readonly StoredFile[],
+  signal: AbortSignal,
+): Promise<Set<StorePath>> {
+  const roots = new Set<StorePath>()
+  await eachOf(traces, READS, async ({ path }) => {
+    const bytes = await storage.read(path, { signal, limit: LIMIT })
+    for (const output of bytes ? outputsIn(bytes) : []) roots.add(output)
+  })
+  return roots
+}
+
+async function indexesOf(
+  storage: WritableStorage,
+  objects: readonly StoredFile[],
+  signal: AbortSignal,
+): Promise<Map<StorePath, ObjectIndex>> {
+  const indexes = new Map<StorePath, ObjectIndex>()
+  await eachOf(objects, READS, async ({ path }) => {
+    const bytes = await storage.read(path, { signal, limit: LIMIT })
+    const index = bytes && parseAnyIndex(bytes, `${storage.name}: ${path}`)
+    if (index) indexes.set(index.path, index)
+  })
+  return indexes
+}
+
+function liveFrom(
+  roots: ReadonlySet<StorePath>,
+  indexes: ReadonlyMap<StorePath, ObjectIndex>,
+): Set<StorePath> {
+  const live = new Set(roots)
+  for (const path of live) {
+    for (const reference of indexes.get(path)?.manifest.references ?? []) live.add(reference)
+  }
+  return live
+}
+
+/** The last part of its path, without what follows the first dot. */
+function nameOf({ path }: StoredFile): string {
+  return (path.split('/').at(-1) ?? '').replace(/\..*$/, '')
+}

@@ -1,0 +1,94 @@
+import { promisify } from 'node:util'
+import { constants, zstdCompress } from 'node:zlib'
+import { blake3Hex } from '../../graph/blake3.ts'
+import { PACK_BYTES } from './object-index.ts'
+
+const compress = promisify(zstdCompress)
+const OPTIONS = { params: { [constants.ZSTD_c_compressionLevel]: 3 } }
+// Enough to keep the threads that compress busy while a pack is written.
+const OPEN_PACKS = 2
+
+/** Where a frame is going to be. */
+export interface Packed {
+  readonly size: number
+  /** Settles when the frame's pack has been written. */
+  readonly placed: Promise<{
+    readonly pack: string
+    readonly offset: number
+    readonly length: number
+  }>
+}
+
+/** Compresses frames, puts them into packs, and writes each pack when it is full. */
+export interface Packer {
+  /** Waits while too much is in memory. The bytes may not change afterwards. */
+  add(frame: Buffer): Promise<Packed>
+  /** Writes what is left. */
+  finish(): Promise<void>
+}
+
+interface Pack {
+  readonly frames: Promise<Buffer>[]
+  readonly written: PromiseWithResolvers<{ readonly hash: string; readonly offsets: number[] }>
+  size: number
+}
+
+/** `write` gets each pack with its BLAKE3. When it fails, so does all that waits for the pack. */
+export function packerOf(write: (hash: string, pack: Buffer) => Promise<void>): Packer {
+  let open: Pack | undefined
+  const underway = new Set<Promise<void>>()
+
+  const close = async (pack: Pack): Promise<void> => {
+    try {
+      const frames = await Promise.all(pack.frames)
+      const offsets: number[] = []
+      let offset = 0
+      for (const frame of frames) {
+        offsets.push(offset)
+        offset += frame.length
+      }
+      const bytes = Buffer.concat(frames)
+      const hash = blake3Hex(bytes)
+      await write(hash, bytes)
+      pack.written.resolve({ hash, offsets })
+    } catch (error) {
+      pack.written.reject(error)
+    }
+  }
+  const closeOpen = (): void => {
+    if (!open) return
+    const closing = close(open)
+    open = undefined
+    underway.add(closing)
+    closing.then(() => underway.delete(closing))
+  }
+
+  return {
+    add: async bytes => {
+      while (underway.size >= OPEN_PACKS) await Promise.race(underway)
+      if (!open) {
+        open = { frames: [], written: Promise.withResolvers(), size: 0 }
+        // Whoever waits for a frame hears of a failure, and perhaps nobody does.
+        open.written.promise.catch(() => undefined)
+      }
+      const pack = open
+      const index = pack.frames.length
+      const frame = compress(bytes, OPTIONS)
+      frame.catch(() => undefined)
+      pack.frames.push(frame)
+      pack.size += bytes.length
+      if (pack.size >= PACK_BYTES) closeOpen()
+      const placed = pack.written.promise.then(async ({ hash, offsets }) => ({
+        pack: hash,
+        offset: offsets[index] as number,
+        length: (await frame).length,
+      }))
+      placed.catch(() => undefined)
+      return { size: bytes.length, placed }
+    },
+    finish: async () => {
+      closeOpen()
+      await Promise.all(underway)
+    },
+  }
+}

@@ -1,0 +1,206 @@
+import { isDeepStrictEqual } from 'node:util'
+import { topologicalOrder } from '../../graph/closure.ts'
+import { MixosError } from '../../graph/error.ts'
+import {
+  type DerivationHash,
+  digestOfPath,
+  labelOfPath,
+  type ResolvedHash,
+  type StorePath,
+} from '../../graph/store-path.ts'
+import type { Report } from '../event.ts'
+import { headOf, objectClosure, referencesOf } from '../object-closure.ts'
+import type { ObjectRecord } from '../records.ts'
+import { slotsOf } from '../slots.ts'
+import type { Store } from '../store.ts'
+import type { Trace } from '../traces.ts'
+import { eachOf } from '../write.ts'
+import { initialise } from './info.ts'
+import type { SecretKey } from './keys.ts'
+import { objectPath, packPath, tracePath } from './layout.ts'
+import { siblingsIn, VERSIONS } from './local-files.ts'
+import { formatIndex, type ObjectIndex } from './object-index.ts'
+import { packObject, type Reusable, reusableFiles } from './pack-object.ts'
+import { packerOf } from './packer.ts'
+import { readIndex } from './pull.ts'
+import {
+  formatSignedTrace,
+  SIGNED_TRACE_LIMIT,
+  signTrace,
+  traceOf,
+  verifySignedTrace,
+} from './signed-trace.ts'
+import type { WritableStorage } from './storage.ts'
+
+export interface PushOptions {
+  readonly key: SecretKey
+  readonly signal: AbortSignal
+  readonly report: Report
+}
+
+export interface Pushed {
+  readonly objects: number
+  /** Of those, how many the cache had. */
+  readonly present: number
+  /** Traces that the cache did not have from this signer. */
+  readonly signed: number
+  /** Compressed bytes of files that were written. */
+  readonly bytes: number
+}
+
+const LOOKUPS = 64
+const WRITES = 32
+const NO_INDEX: ReadonlySet<string> = new Set(['CACHE_INCOMPLETE', 'CACHE_INVALID'])
+
+/**
+ * Copies what the traces name, with all that it refers to, and signs the traces. Each file is written before
+ * what refers to it: packs, then indexes (a reference's before its referrer's), then traces. So at every
+ * moment, also after a crash, a reader finds all or nothing of an object; pushing again goes on.
+ */
+export async function push(
+  store: Store,
+  storage: WritableStorage,
+  traces: readonly Trace[],
+  { key, signal, report }: PushOptions,
+): Promise<Pushed> {
+  await initialise(storage, signal)
+  const roots = traces.flatMap(trace => Object.values(trace.outputs))
+  const order = topologicalOrder(
+    objectClosure(store, roots),
+    path => referencesOf(store, path),
+    path => path,
+  )
+  const missing = await missingOf(order, path =>
+    storage.has(objectPath(digestOfPath(path)), { signal }),
+  )
+  let bytes = 0
+  const packer = packerOf(async (hash, pack) => {
+    await storage.write(packPath(hash), pack, { signal })
+    bytes += pack.length
+  })
+  const writer = indexWriter(storage, signal)
+  const reusable = reusableIn(store, storage, signal)
+  try {
+    for (const path of missing) {
+      signal.throwIfAborted()
+      const record = store.record(path) as ObjectRecord
+      report({ type: 'pushing', label: labelOfPath(path), size: record.size })
+      const { index } = await packObject(store, record, { packer, reusable: await reusable(path) })
+      writer.write(path, index)
+    }
+  } finally {
+    await packer.finish()
+  }
+  await writer.finish()
+  let signed = 0
+  await eachOf(traces, WRITES, async trace => {
+    if (await publish(store, storage, { trace, key, signal })) signed++
+  })
+  return { objects: order.length, present: order.length - missing.length, signed, bytes }
+}
+
+async function missingOf(
+  paths: readonly StorePath[],
+  isThere: (path: StorePath) => Promise<boolean>,
+): Promise<StorePath[]> {
+  const present = new Set<StorePath>()
+  await eachOf(paths, LOOKUPS, async path => {
+    if (await isThere(path)) present.add(path)
+  })
+  return paths.filter(path => !present.has(path))
+}
+
+/** Writes each index when its packs are there, and after those of what its object refers to. */
+function indexWriter(
+  storage: WritableStorage,
+  signal: AbortSignal,
+): { write(path: StorePath, index: Promise<ObjectIndex>): void; finish(): Promise<void> } {
+  const written = new Map<StorePath, Promise<void>>()
+  const writes = slotsOf(WRITES)
+  const writeLater = async (packed: Promise<ObjectIndex>): Promise<void> => {
+    const index = await packed
+    await Promise.all(index.manifest.references.map(reference => written.get(reference)))
+    const data = Buffer.from(formatIndex(index))
+    const at = objectPath(digestOfPath(index.path))
+    await writes.run(0, () => storage.write(at, data, { signal }))
+  }
+  return {
+    write: (path, packed) => {
+      const done = writeLater(packed)
+      // Whoever finishes hears of a failure.
+      done.catch(() => undefined)
+      written.set(path, done)
+    },
+    finish: async () => void (await Promise.all(written.values())),
+  }
+}
+
+/** What the cache has of other versions of an object that are here. */
+function reusableIn(
+  store: Store,
+  storage: WritableStorage,
+  signal: AbortSignal,
+): (path: StorePath) => Promise<ReadonlyMap<string, Reusable>> {
+  const siblings = siblingsIn(store)
+  return async path => {
+    const others = siblings(path).slice(0, VERSIONS)
+    const indexes = await Promise.all(
+      others.map(other =>
+        readIndex(storage, other, signal).catch(error => {
+          // It need not have any of them.
+          if (error instanceof MixosError && NO_INDEX.has(error.code)) return undefined
+          throw error
+        }),
+      ),
+    )
+    return reusableFiles(indexes.filter(index => index !== undefined))
+  }
+}
+
+/** Signs a trace under both hashes, unless the cache has our word for the same already. */
+async function publish(
+  store: Store,
+  storage: WritableStorage,
+  { trace, key, signal }: { trace: Trace; key: SecretKey; signal: AbortSignal },
+): Promise<boolean> {
+  const outputs = Object.fromEntries(
+    Object.entries(trace.outputs).map(([name, path]) => [
+      name,
+      { path, hash: headOf(store, path).hash },
+    ]),
+  )
+  const { label, derivation, resolved } = trace
+  const now = store.host.now()
+  const data = Buffer.from(
+    formatSignedTrace(signTrace({ label, derivation, resolved, outputs }, key, now)),
+  )
+  const write = async (hash: DerivationHash | ResolvedHash): Promise<boolean> => {
+    const path = tracePath(hash, key.public.id)
+    const known = await storage.read(path, { signal, limit: SIGNED_TRACE_LIMIT })
+    if (known && isSame(known, { trace, hash, key, now })) return false
+    await storage.write(path, data, { signal })
+    return true
+  }
+  // Without inputs, the two hashes are one.
+  const results = await Promise.all([...new Set([derivation, resolved])].map(write))
+  return results.includes(true)
+}
+
+function isSame(
+  bytes: Uint8Array,
+  {
+    trace,
+    hash,
+    key,
+    now,
+  }: { trace: Trace; hash: DerivationHash | ResolvedHash; key: SecretKey; now: number },
+): boolean {
+  try {
+    const signed = verifySignedTrace(bytes, { hash, key: key.public, now, where: 'the cache' })
+    return isDeepStrictEqual(traceOf(signed), trace)
+  } catch (error) {
+    // Damaged or expired: it is written anew.
+    if (error instanceof MixosError) return false
+    throw error
+  }
+}

@@ -1,0 +1,122 @@
+import { constants, zstdDecompressSync } from 'node:zlib'
+import { blake3Hex, blake3Stream } from '../../graph/blake3.ts'
+import type { Host } from '../host.ts'
+import { overlay } from './blank.ts'
+
+/** Part of the work of restoring an object: plain data, so that a thread of its own can do it. */
+export type Task =
+  | {
+      readonly type: 'frames'
+      readonly frames: readonly CompressedFrame[]
+      readonly selfDigest: string
+    }
+  | { readonly type: 'large'; readonly file: RestoredFile; readonly selfDigest: string }
+
+export interface CompressedFrame {
+  readonly data: Uint8Array
+  /** Bytes when decompressed. */
+  readonly size: number
+  /** Small files that lie in it. */
+  readonly files: readonly (RestoredFile & { readonly at: number })[]
+  /** Large files that it is a part of, which exist already. */
+  readonly parts: readonly { readonly target: string; readonly position: number }[]
+}
+
+export interface RestoredFile {
+  /** Where it goes on this machine. */
+  readonly target: string
+  readonly size: number
+  readonly executable: boolean
+  /** BLAKE3 of its bytes, the object's own digest blank. */
+  readonly hash: string
+  /** Where the object's own digest goes. */
+  readonly self: readonly number[]
+  /** Where digests of other objects go, and which. */
+  readonly marks: readonly { readonly offset: number; readonly digest: string }[]
+}
+
+/** What a cache gave is not what its index says. */
+export class CorruptFrame extends Error {}
+
+/** Throws CorruptFrame where the bytes are not the wanted ones; what it wrote is then to be thrown away. */
+export function perform(host: Host, task: Task): void {
+  if (task.type === 'large') {
+    finishLarge(host, task.file, task.selfDigest)
+    return
+  }
+  for (const frame of task.frames) {
+    const bytes = decompress(frame)
+    for (const file of frame.files) {
+      // Its own bytes, since two files of one object may share them.
+      const own = Buffer.from(bytes.subarray(file.at, file.at + file.size))
+      writeSmall(host, { file, bytes: own, selfDigest: task.selfDigest })
+    }
+    for (const { target, position } of frame.parts) {
+      const fd = host.files.open(target, 'write')
+      try {
+        host.files.writeAt(fd, bytes, position)
+      } finally {
+        host.files.close(fd)
+      }
+    }
+  }
+}
+
+function decompress({ data, size }: CompressedFrame): Buffer {
+  let bytes: Buffer
+  try {
+    bytes = zstdDecompressSync(data, {
+      maxOutputLength: size,
+      params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG },
+    })
+  } catch (error) {
+    throw new CorruptFrame(`a frame cannot be decompressed: ${(error as Error).message}`)
+  }
+  if (bytes.length === size) return bytes
+  throw new CorruptFrame(`a frame has ${bytes.length} bytes, the index says ${size}`)
+}
+// No frame is larger than 1 MiB, so a window of more is an attempt to use up our memory.
+const WINDOW_LOG = 21
+
+interface Small {
+  readonly file: RestoredFile
+  /** With blanks; used up. */
+  readonly bytes: Buffer
+  readonly selfDigest: string
+}
+
+/** Fills in the digests, and writes the file only if it is then the wanted one. */
+export function writeSmall(host: Host, { file, bytes, selfDigest }: Small): void {
+  for (const { offset, digest } of file.marks) overlay(bytes, offset, Buffer.from(digest))
+  if (blake3Hex(bytes) !== file.hash)
+    throw new CorruptFrame(`the bytes of ${file.target} are not those of its object`)
+  const own = Buffer.from(selfDigest)
+  for (const offset of file.self) overlay(bytes, offset, own)
+  const fd = host.files.open(file.target, 'create')
+  try {
+    host.files.writeFrom(fd, bytes)
+    host.files.seal(fd, file.executable)
+  } finally {
+    host.files.close(fd)
+  }
+}
+
+/** All parts of it were written: fills in the digests of others, compares, and then fills in the object's own. */
+function finishLarge(host: Host, file: RestoredFile, selfDigest: string): void {
+  const { files } = host
+  const fd = files.open(file.target, 'lock')
+  try {
+    for (const { offset, digest } of file.marks) files.writeAt(fd, Buffer.from(digest), offset)
+    const hasher = blake3Stream()
+    const buffer = Buffer.allocUnsafe(1 << 20)
+    for (let read = files.readInto(fd, buffer); read > 0; read = files.readInto(fd, buffer)) {
+      hasher.update(buffer.subarray(0, read))
+    }
+    if (hasher.hex() !== file.hash)
+      throw new CorruptFrame(`the bytes of ${file.target} are not those of its object`)
+    for (const offset of file.self) files.writeAt(fd, Buffer.from(selfDigest), offset)
+    files.seal(fd, file.executable)
+  } finally {
+    files.close(fd)
+  }
+}

@@ -1,0 +1,250 @@
+import { isAbsolute, join } from 'node:path'
+import { MixosError } from '../../graph/error.ts'
+import { nearest } from '../../graph/nearest.ts'
+import type { Host } from '../host.ts'
+import { formatPublicKey, type PublicKey, parsePublicKey } from './keys.ts'
+import { type TrustPolicy, trustPolicy } from './policy.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** A cache as a file names it. */
+export interface NamedCache {
+  readonly address: string
+  readonly priority: number
+}
+
+export interface UserCache extends NamedCache {
+  /** By name; undefined means all of the user's. */
+  readonly keys: readonly string[] | undefined
+  readonly threshold: number
+  /** Undefined where there is no key. */
+  readonly policy: TrustPolicy | undefined
+}
+
+export interface UserSettings {
+  /** By name. */
+  readonly keys: readonly PublicKey[]
+  readonly caches: readonly UserCache[]
+  /** Of the caches, as they stand there: what an edit of the keys leaves as it is. */
+  readonly data: unknown
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+const DEFAULT_PRIORITY = 50
+const USER_FORM =
+  'write it as { "keys": ["NAME:KEY"], "caches": [{ "url": "https://cache.example/", "priority": 10, "keys": ["NAME"], "threshold": 1 }] }'
+const PROJECT_FORM =
+  'write it as { "caches": [{ "url": "https://cache.example/", "priority": 10 }] }'
+
+/** `$XDG_CONFIG_HOME/mixos/caches.json`, or undefined for a user without a home. */
+export function userFile({ XDG_CONFIG_HOME, HOME }: Environment): string | undefined {
+  // The specification: a relative path there is to be ignored.
+  const isSet = XDG_CONFIG_HOME && isAbsolute(XDG_CONFIG_HOME)
+  const directory = isSet ? XDG_CONFIG_HOME : HOME && join(HOME, '.config')
+  return directory ? join(directory, 'mixos', 'caches.json') : undefined
+}
+
+export function projectFile(project: string): string {
+  return join(project, 'configs', 'caches.json')
+}
+
+/** Empty where there is no file. Throws BAD_ARGUMENT or KEY_INVALID, naming the file, the field and its value. */
+export function readUserFile(host: Host, path: string): UserSettings {
+  const form = { path, hint: USER_FORM }
+  const data = readFields(host, form)
+  if (!data) return { keys: [], caches: [], data: undefined }
+  refuseUnknown(data, { ...form, allowed: ['keys', 'caches'] })
+  const keys = listAt(data, { ...form, field: 'keys' }).map((text, index) =>
+    typeof text === 'string'
+      ? parsePublicKey(text, `${path}: keys[${index}]`)
+      : refuse(form, `keys[${index}]`, { expected: 'NAME:KEY', got: text }),
+  )
+  refuseTwice(keys, path)
+  const caches = cachesOf(data, { ...form, allowed: ['url', 'priority', 'keys', 'threshold'] }).map(
+    ({ at, fields, ...cache }) => ({ ...cache, ...rulesOf(fields, { ...form, at, keys }) }),
+  )
+  return { keys: keys.sort(byName), caches, data: data.caches }
+}
+
+/** The text of the user's file: keys by name, the caches as they were. */
+export function formatUserFile({ keys, data }: Pick<UserSettings, 'keys' | 'data'>): string {
+  const texts = [...keys].sort(byName).map(formatPublicKey)
+  return `${JSON.stringify({ keys: texts, caches: data }, null, 2)}\n`
+}
+
+/** Empty where there is no file. Throws BAD_ARGUMENT, also where the project would choose whom to trust. */
+export function readProjectFile(host: Host, path: string): NamedCache[] {
+  const form = { path, hint: PROJECT_FORM }
+  const data = readFields(host, form)
+  if (!data) return []
+  const caches: unknown[] = Array.isArray(data.caches) ? data.caches : []
+  for (const field of ['keys', 'threshold']) {
+    const at = [data, ...caches].findIndex(
+      fields => isFields(fields) && Object.hasOwn(fields, field),
+    )
+    if (at < 0) continue
+    const where = at === 0 ? field : `caches[${at - 1}].${field}`
+    throw new MixosError(
+      'BAD_ARGUMENT',
+      `${path}: ${where}: a project may name caches, but never choose whom its users trust`,
+      { hint: 'each user does so: mixos cache trust add NAME:KEY' },
+    )
+  }
+  refuseUnknown(data, { ...form, allowed: ['caches'] })
+  return cachesOf(data, { ...form, allowed: ['url', 'priority'] }).map(({ address, priority }) => ({
+    address,
+    priority,
+  }))
+}
+
+/** A URL, or a directory by its absolute path. */
+export function isAddress(text: unknown): text is string {
+  if (typeof text !== 'string' || /\p{Cc}/u.test(text)) return false
+  return text.startsWith('/') || (/^[a-z][a-z0-9+.-]*:\/\/\S+$/.test(text) && URL.canParse(text))
+}
+
+/** Equal for addresses of one cache: without a password, a closing slash or a port that goes without saying. */
+export function identityOf(address: string): string {
+  const url = new URL(address.startsWith('/') ? `file://${encodeURI(address)}` : address)
+  url.username = ''
+  url.password = ''
+  url.pathname = url.pathname.replace(/\/+$/, '')
+  return url.href
+}
+
+/** For messages. */
+export function withoutPassword(address: string): string {
+  return address.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/, '$1')
+}
+
+interface Form {
+  readonly path: string
+  readonly hint: string
+}
+
+function cachesOf(
+  data: Fields,
+  { allowed, ...form }: Form & { allowed: readonly string[] },
+): (NamedCache & { at: string; fields: Fields })[] {
+  const seen = new Map<string, string>()
+  return listAt(data, { ...form, field: 'caches' }).map((fields, index) => {
+    const at = `caches[${index}]`
+    if (!isFields(fields)) return refuse(form, at, { expected: 'an object', got: fields })
+    refuseUnknown(fields, { ...form, at, allowed })
+    const { url, priority = DEFAULT_PRIORITY } = fields
+    if (!isAddress(url)) return refuse(form, `${at}.url`, { expected: 'a URL', got: url })
+    if (!isCount(priority))
+      return refuse(form, `${at}.priority`, { expected: 'a whole number from 0', got: priority })
+    const before = seen.get(identityOf(url))
+    if (before !== undefined)
+      return refuse(form, `${at}.url`, { expected: `another cache than ${before}`, got: url })
+    seen.set(identityOf(url), at)
+    return { address: url, priority, at, fields }
+  })
+}
+
+function rulesOf(
+  fields: Fields,
+  { keys, at, ...form }: Form & { at: string; keys: readonly PublicKey[] },
+): Pick<UserCache, 'keys' | 'threshold' | 'policy'> {
+  const { threshold = 1 } = fields
+  if (!isCount(threshold) || threshold === 0)
+    return refuse(form, `${at}.threshold`, { expected: 'a whole number from 1', got: threshold })
+  if (fields.keys === undefined) {
+    const policy =
+      keys.length > 0 ? trustPolicy({ keys, threshold }, `${form.path}: ${at}`) : undefined
+    return { keys: undefined, threshold, policy }
+  }
+  const chosen = listAt(fields, { ...form, field: 'keys', at }).map((name, index) => {
+    const key = keys.find(key => key.name === name)
+    if (key) return key
+    const names = keys.map(key => key.name).join(', ') || 'none'
+    const expected = `one of the names in "keys" (${names})`
+    return refuse(form, `${at}.keys[${index}]`, { expected, got: name })
+  })
+  const policy =
+    chosen.length > 0 ? trustPolicy({ keys: chosen, threshold }, `${form.path}: ${at}`) : undefined
+  return { keys: chosen.map(key => key.name), threshold, policy }
+}
+
+/** Each name is one key and each key one name, or a rule would not say whom it means. */
+function refuseTwice(keys: readonly PublicKey[], path: string): void {
+  for (const [index, key] of keys.entries()) {
+    const other = keys.slice(0, index).find(({ id, name }) => id === key.id || name === key.name)
+    if (!other) continue
+    const what =
+      other.id === key.id
+        ? `${other.name} and ${key.name} are the same key, ${key.id}`
+        : `${key.name} is the name of two keys, ${other.id} and ${key.id}`
+    throw new MixosError('BAD_ARGUMENT', `${path}: keys[${index}]: ${what}`, {
+      hint: 'list each key once, under a name of its own',
+    })
+  }
+}
+
+function readFields(host: Host, form: Form): Fields | undefined {
+  const text = readText(host, form)
+  if (text === undefined) return undefined
+  try {
+    const data: unknown = JSON.parse(text)
+    return isFields(data) ? data : refuse(form, 'the file', { expected: 'an object', got: data })
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    const message = `${form.path}: it is not JSON: ${error.message}`
+    throw new MixosError('BAD_ARGUMENT', message, { hint: form.hint, cause: error })
+  }
+}
+
+/** A file that is there and cannot be read is no file without rules. */
+function readText(host: Host, { path }: Form): string | undefined {
+  if (!host.files.lstat(path)) return undefined
+  try {
+    return host.files.read(path)?.toString('utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'EACCES' && code !== 'EISDIR' && code !== 'ELOOP') throw error
+    throw new MixosError('BAD_ARGUMENT', `${path}: it cannot be read: ${code}`, {
+      hint: 'make it a file that you may read, or remove it',
+      cause: error,
+    })
+  }
+}
+
+function refuseUnknown(
+  fields: Fields,
+  { path, at, allowed, hint }: Form & { at?: string; allowed: readonly string[] },
+): void {
+  const unknown = Object.keys(fields).find(field => !allowed.includes(field))
+  if (unknown === undefined) return
+  const message = `${path}: unknown field ${JSON.stringify(unknown)}${at ? ` in ${at}` : ''}`
+  const close = nearest(unknown, allowed)
+  throw new MixosError('BAD_ARGUMENT', message, { hint: `did you mean "${close}"? ${hint}` })
+}
+
+function listAt(
+  fields: Fields,
+  { field, at, ...form }: Form & { field: string; at?: string },
+): readonly unknown[] {
+  const { [field]: value = [] } = fields
+  const name = at === undefined ? field : `${at}.${field}`
+  return Array.isArray(value) ? value : refuse(form, name, { expected: 'a list', got: value })
+}
+
+function refuse(
+  { path, hint }: Form,
+  field: string,
+  { expected, got }: { expected: string; got: unknown },
+): never {
+  const shown = got === undefined ? 'nothing' : withoutPasswords(JSON.stringify(got))
+  throw new MixosError('BAD_ARGUMENT', `${path}: ${field}: expected ${expected}, got ${shown}`, {
+    hint,
+  })
+}
+
+const withoutPasswords = (json: string): string => json.replace(/:\/\/[^/?#"]*@/g, '://')
+const isFields = (data: unknown): data is Fields =>
+  typeof data === 'object' && data !== null && !Array.isArray(data)
+const isCount = (data: unknown): data is number =>
+  Number.isSafeInteger(data) && (data as number) >= 0
+const byName = (a: PublicKey, b: PublicKey): number => (a.name < b.name ? -1 : 1)

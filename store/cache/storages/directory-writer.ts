@@ -1,0 +1,128 @@
+import { dirname } from 'node:path'
+import { MixosError } from '../../../graph/error.ts'
+import type { Host } from '../../host.ts'
+import { flush } from '../../write.ts'
+
+/** Where files are written before they get their names. */
+export const SCRATCH = 'tmp'
+/** In milliseconds. No write takes that long, so what is older was left by a process that died. */
+const ABANDONED = 24 * 3_600_000
+
+/** The half of a directory storage that changes it. Paths were checked. */
+export interface DirectoryWriter {
+  /**
+   * Temp file → fsync → rename → fsync of the directory, and of those above that were made for it. A crash
+   * leaves the old file, the new file, or a temp file that a later writer deletes.
+   */
+  write(path: string, data: Uint8Array): Promise<void>
+  /** Not synced: what comes back after a crash is removed again by the next collection. */
+  remove(path: string): void
+}
+
+export function directoryWriter(host: Host, directory: string): DirectoryWriter {
+  const { files } = host
+  const scratch = `${directory}/${SCRATCH}`
+  // Those known to be on disk, or about to be.
+  const made = new Map<string, Promise<void>>()
+  let mode = 0o777
+
+  return {
+    write: async (path, data) => {
+      const at = `${directory}/${path}`
+      const temp = `${scratch}/${host.randomHex(20)}`
+      try {
+        await ready()
+        await makeBelow(dirname(at))
+        try {
+          files.writeNew(temp, data, mode & 0o666)
+          await flush(host, [temp])
+          files.rename(temp, at)
+        } catch (error) {
+          files.unlink(temp)
+          throw error
+        }
+        await flush(host, [dirname(at)])
+      } catch (error) {
+        // Somebody may have deleted the directories since; the next write looks again.
+        made.clear()
+        throw refusal(error, at)
+      }
+    },
+    remove: path => {
+      const at = `${directory}/${path}`
+      try {
+        files.unlink(at)
+      } catch (error) {
+        throw refusal(error, at)
+      }
+    },
+  }
+
+  function ready(): Promise<void> {
+    return once(directory, async () => {
+      const isNew = files.lstat(`${directory}/.`) === undefined
+      if (isNew) files.makeDirectory(directory, 0o777)
+      // What a team shares stays shared: what is made here may be written by whom the directory may.
+      mode = (files.lstat(`${directory}/.`)?.mode ?? 0o755) & 0o2777
+      if (isNew) await flush(host, [dirname(directory)])
+      await makeBelow(scratch)
+      sweep()
+    })
+  }
+
+  async function makeBelow(path: string): Promise<void> {
+    if (path === directory) return
+    await makeBelow(dirname(path))
+    await once(path, async () => {
+      const stats = files.lstat(path)
+      if (stats && !stats.isDirectory()) {
+        throw new MixosError('CACHE_INVALID', `${path} is not a directory`)
+      }
+      if (!stats) {
+        files.makeDirectory(path)
+        // Another process may have been faster; then it sees to the mode.
+        if (files.lstat(path)?.uid === host.processes.uid) files.changeMode(path, mode)
+      }
+      // Also where it was there: who made it may not have come to this.
+      await flush(host, [dirname(path)])
+    })
+  }
+
+  function once(path: string, make: () => Promise<void>): Promise<void> {
+    const known = made.get(path) ?? make()
+    made.set(path, known)
+    return known
+  }
+
+  function sweep(): void {
+    for (const name of files.list(scratch)) {
+      const at = `${scratch}/${name}`
+      const stats = files.lstat(at)
+      const isOurs = stats?.uid === host.processes.uid
+      if (isOurs && host.now() - stats.mtimeMs > ABANDONED) files.unlink(at)
+    }
+  }
+}
+
+function refusal(error: unknown, path: string): unknown {
+  const { code } = error as NodeJS.ErrnoException
+  const because = { cause: error }
+  if (error instanceof MixosError || code === undefined) return error
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+    return new MixosError('CACHE_READ_ONLY', `may not write ${path}: ${code}`, because)
+  }
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new MixosError('DISK_FULL', `no space left for ${path}`, {
+      hint: 'free some space, for instance with: mixos cache gc',
+      ...because,
+    })
+  }
+  if (code === 'ENOTDIR' || code === 'EISDIR' || code === 'EEXIST') {
+    return new MixosError(
+      'CACHE_INVALID',
+      `a file or a directory is in the way of ${path}`,
+      because,
+    )
+  }
+  return new MixosError('CACHE_UNAVAILABLE', `cannot write ${path}: ${code}`, because)
+}

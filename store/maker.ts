@@ -1,0 +1,132 @@
+import { type Derivation, labelOf } from '../graph/derivation.ts'
+import type { Outputs } from '../graph/plan.ts'
+import {
+  type DerivationHash,
+  digestOfPath,
+  type ResolvedHash,
+  type StorePath,
+} from '../graph/store-path.ts'
+import { builtin, isBuiltin } from './builtins/index.ts'
+import { objectClosure } from './object-closure.ts'
+import type { RealizeOptions } from './realize.ts'
+import { removeTree } from './remove.ts'
+import type { Sandbox } from './sandbox.ts'
+import { type Slots, slotsOf } from './slots.ts'
+import type { Store } from './store.ts'
+
+/** The object of each input. */
+export type Inputs = Readonly<Record<string, StorePath>>
+
+/** A step whose inputs are here. */
+export interface Making {
+  readonly derivation: Derivation
+  readonly hash: DerivationHash
+  readonly inputs: Inputs
+  readonly resolved: ResolvedHash
+  /** See BuildOptions. */
+  readonly attempt?: number
+}
+
+export interface MakerOptions extends RealizeOptions {
+  /** Makes the tools of the sandbox exist. */
+  readonly outputsOf: (drv: Derivation) => Promise<Outputs>
+  readonly rankOf: (drv: Derivation) => number
+}
+
+/** Fetches and builds: makes the outputs of steps, in this process or in a sandbox. */
+export class Maker {
+  readonly #store: Store
+  readonly #options: MakerOptions
+  readonly #builds: Slots
+  #scratch: string | undefined
+  #sandbox: Promise<Sandbox> | undefined
+
+  constructor(store: Store, options: MakerOptions) {
+    this.#store = store
+    this.#options = options
+    this.#builds = slotsOf(options.jobs)
+  }
+
+  make(step: Making): Promise<Outputs> {
+    return isBuiltin(step.derivation) ? this.#runBuiltin(step) : this.#build(step)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const sandbox = await this.#sandbox?.catch(() => undefined)
+    sandbox?.[Symbol.dispose]()
+    this.#store.syncFileSystem = undefined
+    if (this.#scratch !== undefined) removeTree(this.#store.host, this.#scratch)
+  }
+
+  async #build(step: Making): Promise<Outputs> {
+    const { cores, keepFailed = false, signal, report, rankOf } = this.#options
+    const { derivation, hash, attempt = 0 } = step
+    const sandbox = await this.openSandbox()
+    // Loaded when something is built: a run with nothing to do loads neither this nor the sandbox.
+    const { build, commit } = await import('./build.ts')
+    const label = labelOf(derivation)
+    const onLine = (line: string): void => report({ type: 'log', step: hash, label, line })
+    const built = await this.#builds.run(rankOf(derivation), () => {
+      this.#started(step, 'build')
+      return build(this.#store, sandbox, { ...step, attempt, cores, keepFailed, signal, onLine })
+    })
+    // The next build need not wait until this one's outputs are on disk.
+    return commit(derivation, built)
+  }
+
+  async #runBuiltin(step: Making): Promise<Outputs> {
+    const { report, mirrors, signal } = this.#options
+    const { derivation, inputs, hash } = step
+    const run = await builtin(derivation.builder[0] ?? '')
+    this.#started(step, derivation.fetch ? 'fetch' : 'build')
+    const scratch = this.#store.scratch()
+    try {
+      const target = `${scratch}/out`
+      const total = derivation.fetch?.size ?? 0
+      await run({
+        store: this.#store,
+        derivation,
+        inputs,
+        target,
+        mirrors,
+        signal,
+        onProgress: done => report({ type: 'progress', step: hash, done, total }),
+        warn: (message, hint) => report({ type: 'warning', message, ...(hint && { hint }) }),
+      })
+      const label = labelOf(derivation)
+      const closure = objectClosure(this.#store, Object.values(inputs))
+      const candidates = new Map([...closure].map(path => [digestOfPath(path), path]))
+      const path = await this.#store.add({ source: target, label, candidates, maker: label })
+      return { [derivation.outputs[0] as string]: path }
+    } finally {
+      removeTree(this.#store.host, scratch)
+    }
+  }
+
+  /** The sandbox, made of the tools when something first needs it. */
+  openSandbox(): Promise<Sandbox> {
+    const { tools, outputsOf } = this.#options
+    const pathOf = async (drv: Derivation): Promise<string> =>
+      this.#store.hostPath(firstOf(drv, await outputsOf(drv)))
+    this.#sandbox ??= (async () => {
+      const paths = await Promise.all([pathOf(tools.bubblewrap), pathOf(tools.busybox)])
+      const [bubblewrap, busybox] = [paths[0], `${paths[1]}/usr/bin/busybox`]
+      const { openSandbox } = await import('./sandbox.ts')
+      this.#scratch = this.#store.scratch()
+      const sandbox = await openSandbox(this.#store.host, { bubblewrap, busybox }, this.#scratch)
+      this.#store.syncFileSystem = path => sandbox.syncFileSystem(path)
+      return sandbox
+    })()
+    return this.#sandbox
+  }
+
+  #started({ derivation, hash }: Making, action: 'build' | 'fetch'): void {
+    const at = this.#store.host.now()
+    this.#options.report({ type: 'started', step: hash, label: labelOf(derivation), action, at })
+  }
+}
+
+/** The object of a derivation's first output. */
+export function firstOf(drv: Derivation, outputs: Outputs | undefined): StorePath {
+  return outputs?.[drv.outputs[0] as string] as StorePath
+}

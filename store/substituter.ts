@@ -1,0 +1,70 @@
+import type { DerivationHash, ResolvedHash } from '../graph/store-path.ts'
+import { type Cache, clientOf } from './cache/client.ts'
+import { siblingsIn } from './cache/local-files.ts'
+import { type OnBytes, pullerOf } from './cache/pull.ts'
+import type { SignedTrace } from './cache/signed-trace.ts'
+import { workersOn } from './cache/workers.ts'
+import { type Challenged, challenge } from './challenge.ts'
+import type { Report } from './event.ts'
+import { nodeHost } from './hosts/node.ts'
+import { slotsOf } from './slots.ts'
+import type { Store } from './store.ts'
+import type { Trace } from './traces.ts'
+
+/** What caches know of a step, by one of its hashes. */
+export interface Substitute {
+  readonly outputs: SignedTrace['outputs']
+  /** See Claim. */
+  readonly resolved: ResolvedHash | undefined
+}
+
+/** Several caches as one. Nothing of theirs is ever an error here: what is in doubt is a miss. */
+export interface Substituter {
+  /** What the first cache that knows says. */
+  find(hash: DerivationHash | ResolvedHash): Promise<Substitute | undefined>
+  /** Makes the outputs exist, from whichever cache has them. False where none could: then they are to be built. */
+  fetch(substitute: Substitute, onBytes: OnBytes): Promise<boolean>
+  /** Compares what was made here with what all signers of all caches say. */
+  challenge(traces: readonly Trace[]): Promise<Challenged[]>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** Requests for parts of objects at a time. */
+const DOWNLOADS = 12
+
+/** `caches` are in the order in which they are preferred; all are asked at once. */
+export function substituterOf(
+  store: Store,
+  caches: readonly Cache[],
+  { signal, report }: { readonly signal: AbortSignal; readonly report: Report },
+): Substituter {
+  const { host } = store
+  const workers = workersOn(host, { threads: host === nodeHost })
+  const downloads = slotsOf(DOWNLOADS)
+  const puller = pullerOf(store, { workers, siblings: siblingsIn(store), downloads, signal })
+  const options = { puller, now: host.now, signal, report }
+  const clients = caches.map(cache => clientOf(cache, options))
+  const known = new Map<string, Promise<Substitute | undefined>>()
+
+  const find: Substituter['find'] = async hash => {
+    const claims = await Promise.all(clients.map(client => client.claim(hash)))
+    return claims.find(claim => claim !== undefined)
+  }
+  return {
+    find: hash => {
+      const answer = known.get(hash) ?? find(hash)
+      known.set(hash, answer)
+      return answer
+    },
+    fetch: async ({ outputs }, onBytes) => {
+      const paths = Object.values(outputs).map(({ path }) => path)
+      for (const client of clients) if (await client.fetch(paths, onBytes)) return true
+      return false
+    },
+    challenge: traces => challenge(store, traces, clients),
+    [Symbol.asyncDispose]: async () => {
+      await workers[Symbol.asyncDispose]()
+      await Promise.all(clients.map(client => client.close()))
+    },
+  }
+}

@@ -1,0 +1,165 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { damagePacks } from '../helpers/damage.ts'
+import { type Place, place } from '../helpers/run-cli.ts'
+
+const RECIPES = `
+import { textFiles } from 'mixos'
+export const greeting = textFiles({ name: 'greeting', version: '1', files: { text: 'hello' } })
+export const farewell = textFiles({ name: 'farewell', version: '1', files: { text: 'bye' } })
+`
+const FILE = ['-f', 'mine.ts']
+
+test('a colleague takes from a cache what was pushed to it, and builds nothing', async t => {
+  const [alice, bob] = [withRecipes(t), withRecipes(t)]
+  const cache = join(alice.directory, 'cache')
+  const key = await keyOf(alice, 'alice')
+  await alice.mixos('realize', 'greeting', ...FILE)
+  const pushed = await alice.mixos('cache', 'push', 'greeting', ...FILE, '--to', cache)
+  t.regex(pushed.stdout, /^pushed 1 object of 1 object \(\d+ bytes\), signed 1 step as alice\n$/)
+
+  t.is((await bob.mixos('cache', 'trust', 'add', key)).code, 0)
+  const pulled = await bob.mixos('realize', 'greeting', ...FILE, '--cache', cache)
+  t.regex(pulled.stderr, /^substituted greeting-1 \(\d+ bytes\) in \d+\.\d s\n$/)
+  t.is(readFileSync(join(pulled.stdout.trim(), 'text'), 'utf8'), 'hello')
+  t.is((await bob.mixos('verify')).code, 0)
+})
+
+test('without a trusted key a cache is not asked, and the hint says how to trust one', async t => {
+  const [alice, bob] = [withRecipes(t), withRecipes(t)]
+  const cache = await pushedBy(alice)
+  const { code, stderr } = await bob.mixos('realize', 'greeting', ...FILE, '--cache', cache)
+  t.is(code, 0)
+  t.regex(stderr, /warning: .*\nhint: .*mixos cache trust add NAME:KEY/)
+  t.regex(stderr, /built greeting-1/)
+})
+
+test('pull builds nothing: it names what no cache has', async t => {
+  const [alice, bob] = [withRecipes(t), withRecipes(t)]
+  const cache = await pushedBy(alice)
+  await bob.mixos('cache', 'trust', 'add', await publicKey(alice))
+  const pulled = await bob.mixos('cache', 'pull', 'greeting', ...FILE, '--cache', cache)
+  t.is(pulled.code, 0)
+  const missing = await bob.mixos('cache', 'pull', 'farewell', ...FILE, '--cache', cache)
+  t.is(missing.code, 1)
+  t.regex(
+    missing.stderr,
+    /no cache that you trust has farewell-1\nhint: build it: mixos realize farewell/,
+  )
+})
+
+test('a cache in the settings is asked, and info tells of it', async t => {
+  const [alice, bob] = [withRecipes(t), withRecipes(t)]
+  const cache = await pushedBy(alice)
+  mkdirSync(join(bob.config, 'mixos'), { recursive: true })
+  const settings = { keys: [await publicKey(alice)], caches: [{ url: cache }] }
+  writeFileSync(join(bob.config, 'mixos', 'caches.json'), JSON.stringify(settings))
+  const { stdout } = await bob.mixos('cache', 'info')
+  t.is(stdout, `${cache}\n  answers; named by the user; believed: 1 signature of alice\n`)
+  const { stderr } = await bob.mixos('realize', 'greeting', ...FILE)
+  t.regex(stderr, /^substituted greeting-1/)
+})
+
+test('the plan of a dry run says what is taken from caches', async t => {
+  const [alice, bob] = [withRecipes(t), withRecipes(t)]
+  const cache = await pushedBy(alice)
+  await bob.mixos('cache', 'trust', 'add', await publicKey(alice))
+  await bob.mixos('realize', 'farewell', ...FILE)
+  const { stdout } = await bob.mixos('realize', 'greeting', '--dry-run', ...FILE, '--cache', cache)
+  t.regex(stdout, /^substitute {2}greeting-1\n.*1 to take from caches/)
+})
+
+test('what is not realized is not pushed', async t => {
+  const alice = withRecipes(t)
+  await keyOf(alice, 'alice')
+  const { code, stderr } = await alice.mixos('cache', 'push', 'greeting', ...FILE, '--to', 'cache')
+  t.is(code, 2)
+  t.regex(stderr, /greeting is not realized\nhint: first run: mixos realize greeting/)
+  t.false(existsSync(join(alice.directory, 'cache')))
+})
+
+test('without a key there is no push, with several one must be named', async t => {
+  const alice = withRecipes(t)
+  await alice.mixos('realize', 'greeting', ...FILE)
+  const push = ['cache', 'push', 'greeting', ...FILE, '--to', 'cache']
+  t.regex(
+    (await alice.mixos(...push)).stderr,
+    /no key to sign with\nhint: make one: mixos cache keygen/,
+  )
+  await keyOf(alice, 'alice')
+  await keyOf(alice, 'ci')
+  t.regex((await alice.mixos(...push)).stderr, /several keys.*alice.secret, ci.secret/)
+  const key = join(alice.config, 'mixos', 'keys', 'ci.secret')
+  t.regex((await alice.mixos(...push, '--key', key)).stdout, /as ci\n$/)
+})
+
+test('a secret key is for its owner alone, and is not used once others can read it', async t => {
+  const alice = withRecipes(t)
+  await keyOf(alice, 'alice')
+  const path = join(alice.config, 'mixos', 'keys', 'alice.secret')
+  t.is(statSync(path).mode & 0o777, 0o600)
+  chmodSync(path, 0o644)
+  await alice.mixos('realize', 'greeting', ...FILE)
+  const { code, stderr } = await alice.mixos('cache', 'push', 'greeting', ...FILE, '--to', 'cache')
+  t.is(code, 1)
+  t.regex(stderr, /hint: .*chmod 600/)
+})
+
+test('an unknown scheme is refused with those that there are', async t => {
+  const alice = withRecipes(t)
+  await keyOf(alice, 'alice')
+  await alice.mixos('realize', 'greeting', ...FILE)
+  const { code, stderr } = await alice.mixos(
+    'cache',
+    'push',
+    'greeting',
+    ...FILE,
+    '--to',
+    'ftp://x/y',
+  )
+  t.is(code, 2)
+  t.regex(stderr, /no cache is reached by ftp:\/\/\nhint: .*s3:\/\//)
+})
+
+test('gc keeps what the named packages need, and deletes the rest', async t => {
+  const alice = withRecipes(t)
+  const cache = await pushedBy(alice, 'greeting', 'farewell')
+  const gc = ['cache', 'gc', cache, 'greeting', ...FILE, '--older-than', '0']
+  // Both are of today, and someone may be pushing.
+  t.regex((await alice.mixos(...gc)).stdout, /^deleted 0 objects/)
+  t.regex((await alice.mixos('cache', 'verify', cache)).stdout, /^2 objects, 0 problems/)
+})
+
+test('verify names a damaged object of a cache', async t => {
+  const alice = withRecipes(t)
+  const cache = await pushedBy(alice)
+  damagePacks(cache)
+  const { code, stdout } = await alice.mixos('cache', 'verify', cache)
+  t.is(code, 1)
+  t.regex(stdout, /^object\/\w{32}\.json: .*pack.*\n1 object, 1 problem/)
+})
+
+function withRecipes(t: ExecutionContext): Place {
+  const user = place(t)
+  writeFileSync(join(user.directory, 'mine.ts'), RECIPES)
+  return user
+}
+
+async function keyOf(user: Place, name: string): Promise<string> {
+  return (await user.mixos('cache', 'keygen', name)).stdout.trim()
+}
+
+/** Gives the address of a cache to which the user, under the name of alice, has pushed. */
+async function pushedBy(user: Place, ...names: string[]): Promise<string> {
+  const cache = join(user.directory, 'cache')
+  const all = names.length > 0 ? names : ['greeting']
+  writeFileSync(join(user.directory, 'alice.key'), await keyOf(user, 'alice'))
+  await user.mixos('realize', ...all, ...FILE)
+  await user.mixos('cache', 'push', ...all, ...FILE, '--to', cache)
+  return cache
+}
+
+async function publicKey(user: Place): Promise<string> {
+  return readFileSync(join(user.directory, 'alice.key'), 'utf8')
+}

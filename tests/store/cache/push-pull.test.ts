@@ -1,0 +1,272 @@
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'ava'
+import type { DerivationHash, Digest, ResolvedHash, StorePath } from '../../../graph/store-path.ts'
+import { absolute, digestOfPath } from '../../../graph/store-path.ts'
+import { generateKey } from '../../../store/cache/keys.ts'
+import { siblingsIn } from '../../../store/cache/local-files.ts'
+import { pullerOf } from '../../../store/cache/pull.ts'
+import { type Pushed, push } from '../../../store/cache/push.ts'
+import type { WritableStorage } from '../../../store/cache/storage.ts'
+import { memoryStorage } from '../../../store/cache/storages/memory.ts'
+import { workersOn } from '../../../store/cache/workers.ts'
+import { nodeHost } from '../../../store/hosts/node.ts'
+import { slotsOf } from '../../../store/slots.ts'
+import type { Store } from '../../../store/store.ts'
+import { verify } from '../../../store/verify.ts'
+import { addTree, type Tree, tempStore, writeTree } from '../../helpers/temp-store.ts'
+
+const { signal } = new AbortController()
+const key = generateKey(nodeHost, 'tester')
+
+test('an object that was pushed is pulled with all that it refers to, the same to the byte', async t => {
+  const store = tempStore(t)
+  const library = await addTree(store, 'library', {
+    tree: { 'lib/a': 'text', link: { symlink: 'lib/a' } },
+  })
+  const program = await addTree(store, 'program', {
+    tree: {
+      bin: `runs ${absolute(library)}/lib/a`,
+      empty: '',
+      'sub/link': { symlink: absolute(library) },
+    },
+    references: [library],
+  })
+  const storage = memoryStorage()
+  t.like(await pushed(store, storage, [program]), { objects: 2, present: 0, signed: 1 })
+
+  const other = tempStore(t)
+  await pulled(other, storage, program)
+  t.deepEqual(other.paths(), store.paths())
+  t.deepEqual(other.record(program), store.record(program))
+  t.deepEqual(verify(other).problems, [])
+})
+
+test('an object that names itself is pulled under its own name', async t => {
+  const store = tempStore(t)
+  const path = await addSelf(store, {
+    names: self => `one ${self} and ${self}`,
+    far: self => 'x'.repeat(2_500_000) + self,
+  })
+  const storage = memoryStorage()
+  await pushed(store, storage, [path])
+  const other = tempStore(t)
+  await pulled(other, storage, path)
+  t.deepEqual(verify(other).problems, [])
+  t.true(readFileSync(join(other.hostPath(path), 'names'), 'utf8').includes(digestOfPath(path)))
+})
+
+test('large files come back, also where a digest lies across two of their frames', async t => {
+  const store = tempStore(t)
+  const library = await addTree(store, 'library', { tree: { text: 'text' } })
+  const text = `${absolute(library)}`
+  const across = 'z'.repeat((1 << 20) - 20) + text
+  const tree = {
+    across: across + across,
+    large: randomText(3_000_000),
+    exact: randomText(1 << 20),
+    more: randomText((1 << 20) + 1),
+  }
+  const path = await addTree(store, 'large', { tree, references: [library] })
+  const storage = memoryStorage()
+  await pushed(store, storage, [path])
+  for (const threads of [false, true]) {
+    const other = tempStore(t)
+    await pulled(other, storage, path, { threads })
+    t.deepEqual(verify(other).problems, [])
+  }
+})
+
+test('pushing what is there writes nothing', async t => {
+  const store = tempStore(t)
+  const path = await addTree(store, 'a', { tree: { a: 'text' } })
+  const storage = memoryStorage()
+  await pushed(store, storage, [path])
+  let writes = 0
+  const watched = { ...storage, write: async () => void writes++ }
+  t.like(await pushed(store, watched, [path]), { objects: 1, present: 1, signed: 0, bytes: 0 })
+  t.is(writes, 0)
+})
+
+test('a version that differs in one file brings that file alone, to the cache and from it', async t => {
+  const store = tempStore(t)
+  const names = Array.from({ length: 100 }, (_, index) => `f${index}`)
+  const tree: Tree = Object.fromEntries(names.map(name => [name, randomText(20_000)]))
+  const first = await addTree(store, 'tree', { tree })
+  const storage = memoryStorage()
+  const whole = await pushed(store, storage, [first])
+  const other = tempStore(t)
+  await pulled(other, storage, first)
+
+  const second = await addTree(store, 'tree', { tree: { ...tree, f7: randomText(20_000) } })
+  const change = await pushed(store, storage, [second])
+  t.true(change.bytes < whole.bytes / 50, `${change.bytes} of ${whole.bytes}`)
+  const bytes = await pulled(other, storage, second)
+  t.true(bytes < whole.bytes / 50, `${bytes} of ${whole.bytes}`)
+  t.deepEqual(verify(other).problems, [])
+})
+
+test('files that differ only in the digests they name are shared', async t => {
+  const store = tempStore(t)
+  const other = tempStore(t)
+  const storage = memoryStorage()
+  const sizes: number[] = []
+  for (const text of ['one', 'two']) {
+    const library = await addTree(store, 'library', { tree: { text } })
+    const tree = {
+      program: `${randomText(100_000, 1)} ${absolute(library)}`,
+      big: `${absolute(library)}${randomText(2_000_000, 2)}`,
+    }
+    const program = await addTree(store, 'program', { tree, references: [library] })
+    await pushed(store, storage, [program])
+    sizes.push(await pulled(other, storage, program))
+  }
+  t.true((sizes[1] as number) < (sizes[0] as number) / 100, `${sizes}`)
+  t.deepEqual(verify(other).problems, [])
+})
+
+test('a damaged file of another version is not copied: the cache is asked', async t => {
+  const store = tempStore(t)
+  const first = await addTree(store, 'tree', { tree: { same: randomText(5000), changed: 'one' } })
+  const second = await addTree(store, 'tree', {
+    tree: { same: readFileSync(join(store.hostPath(first), 'same'), 'utf8'), changed: 'two' },
+  })
+  const storage = memoryStorage()
+  await pushed(store, storage, [first, second])
+  const other = tempStore(t)
+  await pulled(other, storage, first)
+  const damaged = join(other.hostPath(first), 'same')
+  chmodSync(damaged, 0o644)
+  writeFileSync(damaged, 'damaged')
+  await pulled(other, storage, second)
+  t.deepEqual(verify(other, { paths: [second] }).problems, [])
+})
+
+test('any changed byte of a pack is refused, and nothing of the object stays', async t => {
+  const store = tempStore(t)
+  const path = await addTree(store, 'tree', { tree: { a: randomText(3000), 'b/c': 'text', d: '' } })
+  const files = new Map<string, Uint8Array>()
+  const storage = memoryStorage(files)
+  await pushed(store, storage, [path])
+  const name = [...files.keys()].find(file => file.startsWith('pack/')) as string
+  const good = files.get(name) as Uint8Array
+  for (let at = 0; at < good.length; at += 97) {
+    const bad = Uint8Array.from(good)
+    bad[at] = (bad[at] as number) ^ 1
+    files.set(name, bad)
+    const other = tempStore(t)
+    // Some bits of a frame's head mean nothing: then what comes is right all the same.
+    const result = await pulled(other, storage, path).then(
+      () => 'pulled',
+      error => error.code,
+    )
+    if (result === 'pulled') t.deepEqual(verify(other).problems, [])
+    else {
+      t.is(result, 'CACHE_INVALID')
+      t.deepEqual(other.paths(), [])
+      t.deepEqual(readdirSync(other.layout.scratch), [])
+    }
+  }
+})
+
+test('an object whose reference is missing from the cache is not there', async t => {
+  const store = tempStore(t)
+  const library = await addTree(store, 'library', { tree: { text: 'text' } })
+  const program = await addTree(store, 'program', {
+    tree: { text: absolute(library) },
+    references: [library],
+  })
+  const files = new Map<string, Uint8Array>()
+  await pushed(store, memoryStorage(files), [program])
+  files.delete(`object/${digestOfPath(library)}.json`)
+  const other = tempStore(t)
+  await t.throwsAsync(pulled(other, memoryStorage(files), program), { code: 'CACHE_INCOMPLETE' })
+  t.deepEqual(other.paths(), [])
+})
+
+test('a cache for another store directory is refused', async t => {
+  const store = tempStore(t)
+  const path = await addTree(store, 'a', { tree: { text: 'text' } })
+  const info = Buffer.from(JSON.stringify({ format: 'mixos-cache-1', store: '/nix/store' }))
+  const storage = memoryStorage(new Map([['mixos-cache.json', info]]))
+  await t.throwsAsync(pushed(store, storage, [path]), {
+    code: 'CACHE_FOREIGN',
+    message: /\/nix\/store.*\/mix\/store/,
+  })
+})
+
+test('modes and times are those of objects', async t => {
+  const store = tempStore(t)
+  const path = await addTree(store, 'a', { tree: { 'bin/run': 'text' } })
+  const storage = memoryStorage()
+  await pushed(store, storage, [path])
+  const other = tempStore(t)
+  await pulled(other, storage, path)
+  const stats = statSync(join(other.hostPath(path), 'bin'))
+  t.is(stats.mode & 0o7777, 0o555)
+  t.is(stats.mtimeMs, 1000)
+})
+
+async function pushed(
+  store: Store,
+  storage: WritableStorage,
+  paths: readonly StorePath[],
+): Promise<Pushed> {
+  const traces = paths.map(path => {
+    const label = path.slice(33)
+    const hash = path
+      .slice(0, 32)
+      .replace(/[^0-9a-f]/g, '0')
+      .repeat(2)
+    return {
+      label,
+      derivation: hash as DerivationHash,
+      resolved: hash as ResolvedHash,
+      outputs: { out: path },
+    }
+  })
+  return push(store, storage, traces, { key, signal, report: () => undefined })
+}
+
+/** The bytes of packs that came. */
+async function pulled(
+  store: Store,
+  storage: WritableStorage,
+  path: StorePath,
+  { threads = false } = {},
+): Promise<number> {
+  let bytes = 0
+  await using workers = workersOn(nodeHost, { threads })
+  const onBytes = (count: number): void => {
+    bytes += count
+  }
+  const puller = pullerOf(store, {
+    workers,
+    siblings: siblingsIn(store),
+    downloads: slotsOf(8),
+    signal,
+  })
+  await puller.pull(storage, path, onBytes)
+  return bytes
+}
+
+async function addSelf(
+  store: Store,
+  files: Record<string, (self: string) => string>,
+): Promise<StorePath> {
+  const self = 'a'.repeat(32) as Digest
+  const entries = Object.entries(files).map(([name, text]) => [name, text(self)])
+  const source = writeTree(join(store.scratch(), 'tree'), Object.fromEntries(entries))
+  return store.add({ source, label: 'self-1', self, candidates: new Map(), maker: 'the test' })
+}
+
+/** Text that does not compress to nothing; the same for the same seed. */
+function randomText(length: number, seed = Math.random() * 2 ** 31): string {
+  let state = Math.floor(seed) | 1
+  const bytes = Buffer.alloc(length)
+  for (let index = 0; index < length; index++) {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff
+    bytes[index] = 33 + ((state >> 16) % 90)
+  }
+  return bytes.toString('latin1')
+}
