@@ -1,8 +1,9 @@
-import { accessSync, constants } from 'node:fs'
-import { dirname } from 'node:path'
+import { accessSync, constants, mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import type { Derivation } from '../graph/derivation.ts'
 import type { PackageSet } from '../graph/package-set.ts'
-import { type Outputs, type Plan, plan } from '../graph/plan.ts'
+import type { Outputs, Plan } from '../graph/plan.ts'
 import type { Mirrors } from '../store/mirrors.ts'
 import type { Tools } from '../store/realize.ts'
 import type { Store } from '../store/store.ts'
@@ -76,11 +77,26 @@ export async function planAt(
   { named, caches, check = false }: PlanFlags,
 ): Promise<Plan> {
   const roots = [...named.values()]
-  const tools = toolsOf(packages)
-  const store = await openExistingHome(context)
-  if (!store) return plan([tools.busybox, tools.bubblewrap, ...roots], () => undefined)
+  const home = await openExistingHome(context)
+  const { store, remove } = home ? { store: home, remove: () => undefined } : await emptyStore()
   await using substituter = cachesOf(context, store, caches)
-  return planWith(store, packages, { roots, substituter, again: check })
+  try {
+    return await planWith(store, packages, { roots, substituter, again: check })
+  } finally {
+    remove()
+  }
+}
+
+/** One that is as empty as the user's is going to be. */
+async function emptyStore(): Promise<{ store: Store; remove: () => void }> {
+  const [{ openStore }, { nodeHost }, { removeTree }] = await Promise.all([
+    import('../store/store.ts'),
+    import('../store/hosts/node.ts'),
+    import('../store/remove.ts'),
+  ])
+  const directory = mkdtempSync(join(tmpdir(), 'mixos-'))
+  const store = openStore({ directory, host: nodeHost })
+  return { store, remove: () => removeTree(nodeHost, directory) }
 }
 
 export async function planWith(

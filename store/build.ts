@@ -89,7 +89,8 @@ export async function build(store: Store, sandbox: Sandbox, options: BuildOption
     hasFailed = false
     return prepared
   } catch (error) {
-    throw options.keepFailed ? keptFailed(error, buildDirectory) : error
+    const told = named(error, { maker: labelOf(derivation), log: log.path })
+    throw options.keepFailed ? keptFailed(told, buildDirectory) : told
   } finally {
     log.close()
     if (!hasFailed || !options.keepFailed) removeTree(store.host, scratch)
@@ -217,6 +218,13 @@ function buildFailed(
   return new MixosError('BUILD_FAILED', `${labelOf(derivation)} ${how}${shown}`, {
     hint: `read the whole log: ${log.path}`,
   })
+}
+
+/** A limit is noticed by who does not know whose it is. */
+function named(error: unknown, { maker, log }: { maker: string; log: string }): unknown {
+  if (!(error instanceof MixosError) || error.code !== 'BUILD_LIMIT') return error
+  const hint = [error.hint, `its log: ${log}`].filter(Boolean).join('; ')
+  return new MixosError(error.code, `${maker}: ${error.message}`, { hint, cause: error.cause })
 }
 
 function keptFailed(error: unknown, directory: string): unknown {

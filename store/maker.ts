@@ -54,7 +54,6 @@ export class Maker {
   async [Symbol.asyncDispose](): Promise<void> {
     const sandbox = await this.#sandbox?.catch(() => undefined)
     sandbox?.[Symbol.dispose]()
-    this.#store.syncFileSystem = undefined
     if (this.#scratch !== undefined) removeTree(this.#store.host, this.#scratch)
   }
 
@@ -106,18 +105,21 @@ export class Maker {
   /** The sandbox, made of the tools when something first needs it. */
   openSandbox(): Promise<Sandbox> {
     const { tools, outputsOf } = this.#options
-    const pathOf = async (drv: Derivation): Promise<string> =>
-      this.#store.hostPath(firstOf(drv, await outputsOf(drv)))
     this.#sandbox ??= (async () => {
-      const paths = await Promise.all([pathOf(tools.bubblewrap), pathOf(tools.busybox)])
-      const [bubblewrap, busybox] = [paths[0], `${paths[1]}/usr/bin/busybox`]
+      const [outputs, busybox] = await Promise.all([outputsOf(tools.bubblewrap), this.busybox()])
+      const bubblewrap = this.#store.hostPath(firstOf(tools.bubblewrap, outputs))
       const { openSandbox } = await import('./sandbox.ts')
       this.#scratch = this.#store.scratch()
-      const sandbox = await openSandbox(this.#store.host, { bubblewrap, busybox }, this.#scratch)
-      this.#store.syncFileSystem = path => sandbox.syncFileSystem(path)
-      return sandbox
+      return openSandbox(this.#store.host, { bubblewrap, busybox }, this.#scratch)
     })()
     return this.#sandbox
+  }
+
+  /** The static BusyBox, on this machine. */
+  async busybox(): Promise<string> {
+    const { tools, outputsOf } = this.#options
+    const object = firstOf(tools.busybox, await outputsOf(tools.busybox))
+    return `${this.#store.hostPath(object)}/usr/bin/busybox`
   }
 
   #started({ derivation, hash }: Making, action: 'build' | 'fetch'): void {

@@ -46,6 +46,7 @@ export class Run {
     this.#ranks = ranksOf(planned)
     this.#nextBuilds = slotsOf(options.jobs + LIGHT)
     this.#signal = AbortSignal.any([options.signal, this.#stop.signal])
+    this.#store.findFileSystemSync = () => this.#findFileSystemSync()
     this.#maker = new Maker(store, {
       ...options,
       signal: this.#signal,
@@ -88,8 +89,18 @@ export class Run {
     )
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#maker[Symbol.asyncDispose]()
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#store.findFileSystemSync = undefined
+    await this.#maker[Symbol.asyncDispose]()
+  }
+
+  /** Not worth a download that may fail: the tool is used where it is here, or is needed anyway. */
+  async #findFileSystemSync(): Promise<((path: string) => Promise<void>) | undefined> {
+    const { action } = await this.#stepFor(this.#options.tools.busybox)
+    const isAtHand = action !== 'build' || this.#steps.has(this.#options.tools.busybox)
+    if (!isAtHand) return undefined
+    const { fileSystemSync } = await import('./sync-file-system.ts')
+    return fileSystemSync(this.#store.host, await this.#maker.busybox())
   }
 
   #outputsOf(drv: Derivation): Promise<Outputs> {

@@ -5,7 +5,7 @@ import { type Bench, placeOf, prepare } from './sandbox/bench.ts'
 import type { Limits } from './sandbox/limits.ts'
 import type { Mounts } from './sandbox/mounts.ts'
 import { makePipe } from './sandbox/pipe.ts'
-import { openSpawner, quoted } from './sandbox/spawner.ts'
+import { openSpawner } from './sandbox/spawner.ts'
 import { start } from './sandbox/start.ts'
 import { checkTools, type SandboxTools } from './sandbox/tools.ts'
 import { mustDrop } from './sandbox/unprivileged.ts'
@@ -42,8 +42,6 @@ export interface Sandbox {
    * SANDBOX_UNAVAILABLE where this machine cannot do it: nothing ever runs outside the sandbox.
    */
   run(request: BuildRequest): Promise<Ended>
-  /** Writes to disk all that the file system holds which `path` is on, by syncfs(2), which Node does not have. */
-  syncFileSystem(path: string): Promise<void>
   /** To be called when no build runs any more. */
   [Symbol.dispose](): void
 }
@@ -78,12 +76,6 @@ export async function openSandbox(
       } finally {
         busy.delete(slot)
       }
-    },
-    syncFileSystem: async path => {
-      const command = quoted([busybox, 'sync', '-f', path])
-      const code = await spawner.start(`exec ${command} >/dev/null`).ended
-      if (code !== 0)
-        throw new Error(`cannot flush the file system that holds ${path}: sync exited with ${code}`)
     },
     [Symbol.dispose]: () => spawner[Symbol.dispose](),
   }

@@ -55,8 +55,8 @@ export interface Store {
   scratch(): string
   /** The path of one that does not exist yet. */
   scratchPath(): string
-  /** How to flush a whole file system at once, from when the tool for it is there. */
-  syncFileSystem: ((path: string) => Promise<void>) | undefined
+  /** Finds how to flush a whole file system at once; undefined where the tool for it cannot be had. */
+  findFileSystemSync: (() => Promise<((path: string) => Promise<void>) | undefined>) | undefined
 }
 
 /** A canonical copy of a tree, to be either committed or discarded. */
@@ -86,7 +86,7 @@ export function openStore({ directory, host }: { directory: string; host: Host }
     directory,
     layout,
     host,
-    syncFileSystem: undefined,
+    findFileSystemSync: undefined,
     hostPath: path => layout.object(path),
     // The record is named by the digest alone, so the label is the directory's to confirm.
     has: path =>
@@ -162,12 +162,13 @@ export function openStore({ directory, host }: { directory: string; host: Host }
 
 /** Waits until every byte and name of the tree is on disk. */
 async function syncTree(
-  { host, syncFileSystem }: Store,
+  { host, findFileSystemSync }: Store,
   { files, directories }: Ingested,
 ): Promise<void> {
   const paths = [...files, ...directories]
-  if (syncFileSystem && paths.length > SYNC_EACH_UP_TO) return syncFileSystem(paths[0] as string)
-  return flush(host, paths)
+  const isMany = paths.length > SYNC_EACH_UP_TO
+  const syncFileSystem = isMany ? await findFileSystemSync?.() : undefined
+  await (syncFileSystem ? syncFileSystem(paths[0] as string) : flush(host, paths))
 }
 
 /**

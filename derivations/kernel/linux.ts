@@ -50,7 +50,7 @@ awk -F= '
 ' known .config requested >&2
 
 moves=unrolled_loop:256:noalign,libcall:-1:noalign
-make -s -j"$BUILD_CORES" KCFLAGS="-mmemcpy-strategy=$moves -mmemset-strategy=$moves" bzImage
+make -j"$BUILD_CORES" KCFLAGS="-mmemcpy-strategy=$moves -mmemset-strategy=$moves" bzImage
 mkdir "$out"
 cp arch/x86/boot/bzImage "$out/bzImage"
 cp .config "$out/config"

@@ -67,7 +67,6 @@ const configuration = [
 // The documentation is left out of Debian's archive, which the makefile takes for something to do.
 const build = `
 say() { echo "$SECONDS s: $*"; }
-run() { "$@" >/build/log 2>&1 || { tail -n 100 /build/log; exit 1; }; }
 
 mkdir -p /build/source /build/objects/gcc /build/sysroot/include
 tar -xOf "$source" --wildcards '*/gcc-*.tar.xz' | xz -dc -T0 | tar -x -C /build/source --strip-components=1 \\
@@ -87,15 +86,15 @@ say unpacked
 
 cd /build/objects
 target_flags='-O2 -g0 -pipe -fstack-clash-protection'
-run ../source/configure $configuration MAKEINFO=true \\
+../source/configure $configuration MAKEINFO=true \\
   CFLAGS='-Og -g0 -pipe' CXXFLAGS='-Og -g0 -pipe' \\
   CFLAGS_FOR_TARGET="$target_flags" CXXFLAGS_FOR_TARGET="$target_flags"
 without='SELFTEST_TARGETS= GENERATED_MANPAGES= BUILD_INFO='
-run make -j"$BUILD_CORES" all-gcc $without
+make -j"$BUILD_CORES" all-gcc $without
 say compiler
-run make -j"$BUILD_CORES" all-target-libgcc all-target-libstdc++-v3
+make -j"$BUILD_CORES" all-target-libgcc all-target-libstdc++-v3
 say libraries
-run make DESTDIR=/build/installed install-gcc install-target-libgcc install-target-libstdc++-v3 $without
+make DESTDIR=/build/installed install-gcc install-target-libgcc install-target-libstdc++-v3 $without
 say installed
 
 cd /build/installed/gcc

@@ -13,8 +13,24 @@ export interface BlankFile {
   readonly marks: readonly number[]
   /** BLAKE3 of all of it. */
   readonly hash: string
-  /** Pieces of FRAME_BYTES, the last one shorter. */
-  pieces(): Iterable<Buffer>
+  readonly source: BlankSource
+}
+
+/** Enough to read such a file again, in another thread too. */
+export interface BlankSource {
+  readonly path: string
+  /** Of every digest to be blanked out. */
+  readonly offsets: readonly number[]
+}
+
+/** Pieces of FRAME_BYTES, the last one shorter. */
+export function* piecesOf(host: Host, { path, offsets }: BlankSource): Iterable<Buffer> {
+  let start = 0
+  for (const piece of readPieces(host, path)) {
+    for (const offset of offsets) overlay(piece, offset - start, BLANK)
+    start += piece.length
+    yield piece
+  }
 }
 
 /** For the files of an object with these references. */
@@ -29,11 +45,11 @@ export function blanker(
   return (path, entry) => {
     const marks = references.length === 0 ? [] : marksIn(host, { path, scanner, places })
     const offsets = [...(entry.self ?? []), ...marks.filter((_, index) => index % 2 === 0)]
-    const pieces = () => blanked(readPieces(host, path), offsets)
-    if (marks.length === 0) return { marks, hash: entry.hash, pieces }
+    const source = { path, offsets }
+    if (marks.length === 0) return { marks, hash: entry.hash, source }
     const hasher = blake3Stream()
-    for (const piece of pieces()) hasher.update(piece)
-    return { marks, hash: hasher.hex(), pieces }
+    for (const piece of piecesOf(host, source)) hasher.update(piece)
+    return { marks, hash: hasher.hex(), source }
   }
 }
 
@@ -61,16 +77,6 @@ function marksIn(
     tail = Buffer.from(bytes.subarray(Math.max(free, bytes.length - DIGEST_LENGTH + 1)))
   }
   return marks
-}
-
-/** Writes blanks over the digests at these offsets, also where one lies across two pieces. */
-function* blanked(pieces: Iterable<Buffer>, offsets: readonly number[]): Iterable<Buffer> {
-  let start = 0
-  for (const piece of pieces) {
-    for (const offset of offsets) overlay(piece, offset - start, BLANK)
-    start += piece.length
-    yield piece
-  }
 }
 
 /** Copies `text` to `at`, which may lie partly or wholly outside of the bytes. */

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
+import type { Host } from '../host.ts'
 import type { ObjectRecord } from '../records.ts'
 import type { Store } from '../store.ts'
-import { type BlankFile, blanker } from './blank.ts'
+import { type BlankFile, blanker, piecesOf } from './blank.ts'
 import {
   blankHash,
   FRAME_BYTES,
@@ -42,7 +43,7 @@ export async function packObject(
   { path, hash, manifest }: ObjectRecord,
   { packer, reusable }: { packer: Packer; reusable: ReadonlyMap<string, Reusable> },
 ): Promise<{ readonly index: Promise<ObjectIndex> }> {
-  const frames = new FrameList(packer)
+  const frames = new FrameList(store.host, packer)
   const known = new Map<string, Placed>()
   const blank = blanker(store.host, manifest.references)
   const files: Placed[] = []
@@ -73,6 +74,7 @@ type Listed = Packed | { readonly size: number; readonly pack: string; readonly 
 
 /** The frames of one object, some of them new. */
 class FrameList {
+  readonly #host: Host
   readonly #packer: Packer
   readonly #frames: (Listed | undefined)[] = []
   readonly #reused = new Map<string, number>()
@@ -81,7 +83,8 @@ class FrameList {
   /** The place that the group's frame is going to have. */
   #groupPlace = -1
 
-  constructor(packer: Packer) {
+  constructor(host: Host, packer: Packer) {
+    this.#host = host
     this.#packer = packer
   }
 
@@ -89,13 +92,14 @@ class FrameList {
     if (size === 0) return { frame: 0, at: 0 }
     if (size > GROUP_BYTES) {
       const frame = this.#frames.length
-      for (const piece of file.pieces()) this.#frames.push(await this.#packer.add(piece))
+      for (const piece of piecesOf(this.#host, file.source))
+        this.#frames.push(await this.#packer.add(piece))
       return { frame, at: 0 }
     }
     if (this.#groupSize + size > GROUP_BYTES) await this.flush()
     if (this.#group.length === 0) this.#groupPlace = this.#frames.push(undefined) - 1
     const at = this.#groupSize
-    this.#group.push(...file.pieces())
+    this.#group.push(...piecesOf(this.#host, file.source))
     this.#groupSize += size
     return { frame: this.#groupPlace, at }
   }

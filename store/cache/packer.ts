@@ -1,12 +1,16 @@
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
 import { blake3Hex } from '../../graph/blake3.ts'
+import { slotsOf } from '../slots.ts'
 import { PACK_BYTES } from './object-index.ts'
 
 const compress = promisify(zstdCompress)
 const OPTIONS = { params: { [constants.ZSTD_c_compressionLevel]: 3 } }
+// Each takes a megabyte or more for its tables.
+const COMPRESSING = 4
 // Enough to keep the threads that compress busy while a pack is written.
-const OPEN_PACKS = 2
+const WAITING_BYTES = 8 << 20
+const WRITING_PACKS = 2
 
 /** Where a frame is going to be. */
 export interface Packed {
@@ -37,6 +41,21 @@ interface Pack {
 export function packerOf(write: (hash: string, pack: Buffer) => Promise<void>): Packer {
   let open: Pack | undefined
   const underway = new Set<Promise<void>>()
+  const slots = slotsOf(COMPRESSING)
+  const compressing = new Set<Promise<Buffer>>()
+  let waiting = 0
+
+  const compressed = (bytes: Buffer): Promise<Buffer> => {
+    waiting += bytes.length
+    const frame = slots.run(0, () => compress(bytes, OPTIONS))
+    compressing.add(frame)
+    const done = (): void => {
+      waiting -= bytes.length
+      compressing.delete(frame)
+    }
+    frame.then(done, done)
+    return frame
+  }
 
   const close = async (pack: Pack): Promise<void> => {
     try {
@@ -65,7 +84,8 @@ export function packerOf(write: (hash: string, pack: Buffer) => Promise<void>): 
 
   return {
     add: async bytes => {
-      while (underway.size >= OPEN_PACKS) await Promise.race(underway)
+      while (underway.size >= WRITING_PACKS) await Promise.race(underway)
+      while (waiting >= WAITING_BYTES) await Promise.race(compressing)
       if (!open) {
         open = { frames: [], written: Promise.withResolvers(), size: 0 }
         // Whoever waits for a frame hears of a failure, and perhaps nobody does.
@@ -73,8 +93,7 @@ export function packerOf(write: (hash: string, pack: Buffer) => Promise<void>): 
       }
       const pack = open
       const index = pack.frames.length
-      const frame = compress(bytes, OPTIONS)
-      frame.catch(() => undefined)
+      const frame = compressed(bytes)
       pack.frames.push(frame)
       pack.size += bytes.length
       if (pack.size >= PACK_BYTES) closeOpen()

@@ -1,7 +1,8 @@
 import { constants, zstdDecompressSync } from 'node:zlib'
 import { blake3Hex, blake3Stream } from '../../graph/blake3.ts'
 import type { Host } from '../host.ts'
-import { overlay } from './blank.ts'
+import { type BlankSource, overlay, piecesOf } from './blank.ts'
+import { FRAME_BYTES } from './object-index.ts'
 
 /** Part of the work of restoring an object: plain data, so that a thread of its own can do it. */
 export type Task =
@@ -10,6 +11,7 @@ export type Task =
       readonly frames: readonly CompressedFrame[]
       readonly selfDigest: string
     }
+  | { readonly type: 'local'; readonly files: readonly LocalFile[]; readonly selfDigest: string }
   | { readonly type: 'large'; readonly file: RestoredFile; readonly selfDigest: string }
 
 export interface CompressedFrame {
@@ -20,6 +22,12 @@ export interface CompressedFrame {
   readonly files: readonly (RestoredFile & { readonly at: number })[]
   /** Large files that it is a part of, which exist already. */
   readonly parts: readonly { readonly target: string; readonly position: number }[]
+}
+
+/** A file whose bytes are in another object here. */
+export interface LocalFile {
+  readonly file: RestoredFile
+  readonly source: BlankSource
 }
 
 export interface RestoredFile {
@@ -40,26 +48,51 @@ export class CorruptFrame extends Error {}
 
 /** Throws CorruptFrame where the bytes are not the wanted ones; what it wrote is then to be thrown away. */
 export function perform(host: Host, task: Task): void {
-  if (task.type === 'large') {
-    finishLarge(host, task.file, task.selfDigest)
+  const { selfDigest } = task
+  switch (task.type) {
+    case 'frames':
+      for (const frame of task.frames) writeFrame(host, frame, selfDigest)
+      return
+    case 'local':
+      for (const local of task.files) copyLocal(host, local, selfDigest)
+      return
+    case 'large':
+      finishLarge(host, task.file, selfDigest)
+  }
+}
+
+function writeFrame(host: Host, frame: CompressedFrame, selfDigest: string): void {
+  const bytes = decompress(frame)
+  for (const file of frame.files) {
+    const part = bytes.subarray(file.at, file.at + file.size)
+    // Where digests are filled in, in a copy: two files of one object may share the bytes.
+    const isFilled = file.marks.length + file.self.length > 0
+    writeSmall(host, { file, bytes: isFilled ? Buffer.from(part) : part, selfDigest })
+  }
+  for (const { target, position } of frame.parts) {
+    const fd = host.files.open(target, 'write')
+    try {
+      host.files.writeAt(fd, bytes, position)
+    } finally {
+      host.files.close(fd)
+    }
+  }
+}
+
+function copyLocal(host: Host, { file, source }: LocalFile, selfDigest: string): void {
+  const pieces = piecesOf(host, source)
+  if (file.size <= FRAME_BYTES) {
+    const [bytes = Buffer.alloc(0)] = pieces
+    writeSmall(host, { file, bytes, selfDigest })
     return
   }
-  for (const frame of task.frames) {
-    const bytes = decompress(frame)
-    for (const file of frame.files) {
-      // Its own bytes, since two files of one object may share them.
-      const own = Buffer.from(bytes.subarray(file.at, file.at + file.size))
-      writeSmall(host, { file, bytes: own, selfDigest: task.selfDigest })
-    }
-    for (const { target, position } of frame.parts) {
-      const fd = host.files.open(target, 'write')
-      try {
-        host.files.writeAt(fd, bytes, position)
-      } finally {
-        host.files.close(fd)
-      }
-    }
+  const fd = host.files.open(file.target, 'create')
+  try {
+    for (const piece of pieces) host.files.writeFrom(fd, piece)
+  } finally {
+    host.files.close(fd)
   }
+  finishLarge(host, file, selfDigest)
 }
 
 function decompress({ data, size }: CompressedFrame): Buffer {
@@ -67,6 +100,8 @@ function decompress({ data, size }: CompressedFrame): Buffer {
   try {
     bytes = zstdDecompressSync(data, {
       maxOutputLength: size,
+      // One chunk for all of it, or it is put together from many.
+      chunkSize: Math.max(size, 64),
       params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG },
     })
   } catch (error) {

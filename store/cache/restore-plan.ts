@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
-import type { BlankFile } from './blank.ts'
 import type { LocalFiles } from './local-files.ts'
 import {
   type FileEntry,
@@ -9,11 +8,12 @@ import {
   type ObjectIndex,
   type Placed,
 } from './object-index.ts'
-import type { CompressedFrame, RestoredFile } from './restore-files.ts'
+import type { CompressedFrame, LocalFile, RestoredFile } from './restore-files.ts'
 
 /** How an object is put together: what is copied from here, and what is fetched. */
 export interface RestorePlan {
-  readonly local: readonly { readonly file: RestoredFile; readonly bytes: BlankFile }[]
+  readonly local: readonly LocalFile[]
+  readonly empty: readonly RestoredFile[]
   /** Each is one request. */
   readonly ranges: readonly Range[]
   /** Files that come in parts, to be looked at when all have come. */
@@ -37,7 +37,8 @@ const RANGE_BYTES = 2 << 20
 
 /** `target` is where the object is put together on this machine. */
 export function planRestore(index: ObjectIndex, target: string, here: LocalFiles): RestorePlan {
-  const local: { file: RestoredFile; bytes: BlankFile }[] = []
+  const local: LocalFile[] = []
+  const empty: RestoredFile[] = []
   const large: RestoredFile[] = []
   const wanted = new Map<number, Wanted>()
   const want = (frame: number): Wanted => {
@@ -48,8 +49,9 @@ export function planRestore(index: ObjectIndex, target: string, here: LocalFiles
   for (const [number, entry] of filesOf(index.manifest).entries()) {
     const placed = index.files[number] as Placed
     const file = restored(entry, placed, { target, references: index.manifest.references })
-    const bytes = entry.size === 0 ? NOTHING : here(entry, placed)
-    if (bytes) local.push({ file, bytes })
+    const found = entry.size === 0 ? undefined : here(entry, placed)
+    if (entry.size === 0) empty.push(file)
+    else if (found) local.push({ file, source: found.source })
     else if (entry.size <= FRAME_BYTES) want(placed.frame).files.push({ ...file, at: placed.at })
     else {
       large.push(file)
@@ -58,15 +60,13 @@ export function planRestore(index: ObjectIndex, target: string, here: LocalFiles
       }
     }
   }
-  return { local, large, ranges: rangesOf(index, wanted) }
+  return { local, empty, large, ranges: rangesOf(index, wanted) }
 }
 
 interface Wanted {
   readonly files: (RestoredFile & { at: number })[]
   readonly parts: { target: string; position: number }[]
 }
-
-const NOTHING: BlankFile = { marks: [], hash: '', pieces: () => [] }
 
 function restored(
   { path, size, executable, hash, self = [] }: FileEntry,

@@ -8,8 +8,8 @@ import { eachOf } from '../write.ts'
 import { overlay } from './blank.ts'
 import { packPath } from './layout.ts'
 import { type LocalFiles, localFiles, type Siblings } from './local-files.ts'
-import { FRAME_BYTES, filesOf, type ObjectIndex } from './object-index.ts'
-import { CorruptFrame, writeSmall } from './restore-files.ts'
+import { filesOf, type ObjectIndex } from './object-index.ts'
+import { type LocalFile, writeSmall } from './restore-files.ts'
 import { planRestore, type Range, type RestorePlan } from './restore-plan.ts'
 import type { CacheStorage } from './storage.ts'
 import type { Workers } from './workers.ts'
@@ -24,8 +24,11 @@ export interface RestoreOptions {
   readonly onBytes: (count: number) => void
 }
 
-// Of one object, as many requests at a time.
+// Of one object, as many requests at a time, and as many tasks for other threads.
 const REQUESTS = 16
+const TASKS = 4
+const BATCH_BYTES = 8 << 20
+const FILE_COST = 64 << 10
 
 /**
  * Copies an object from a cache, except for what another version of it has here. Throws CACHE_INVALID,
@@ -41,11 +44,13 @@ export async function restore(
   try {
     return await restoreWith(store, storage, { index, options, here })
   } catch (error) {
-    // Something here that it was to be copied from is damaged, which is for `mixos verify` to find.
-    if (!(error instanceof CorruptFrame)) throw error
+    // Perhaps what it was to be copied from is damaged, which is for `mixos verify` to find.
+    if (!(error instanceof NotCopied)) throw error
     return restoreWith(store, storage, { index, options, here: () => undefined })
   }
 }
+
+class NotCopied extends Error {}
 
 async function restoreWith(
   store: Store,
@@ -98,29 +103,36 @@ async function fill(work: Work, plan: RestorePlan): Promise<void> {
   const { store, storage, self, workers, downloads } = work
   const { host } = store
   for (const { target } of plan.large) host.files.close(host.files.open(target, 'create'))
-  for (const { file, bytes } of plan.local) copyLocal(host, { file, bytes, self })
-  await eachOf(plan.ranges, REQUESTS, range => downloads.run(0, () => fetchRange(work, range)))
-  const local = plan.local.map(({ file }) => file).filter(({ size }) => size > FRAME_BYTES)
-  for (const file of [...plan.large, ...local]) {
-    await workers.run({ type: 'large', file, selfDigest: self }, storage.name)
+  for (const file of plan.empty) {
+    writeSmall(host, { file, bytes: Buffer.alloc(0), selfDigest: self })
   }
+  try {
+    await eachOf(batchesOf(plan.local), TASKS, files =>
+      workers.run({ type: 'local', files, selfDigest: self }, 'another version in the store'),
+    )
+  } catch (cause) {
+    throw new NotCopied('cannot copy from another version', { cause })
+  }
+  await eachOf(plan.ranges, REQUESTS, range => downloads.run(0, () => fetchRange(work, range)))
+  await eachOf(plan.large, TASKS, file =>
+    workers.run({ type: 'large', file, selfDigest: self }, storage.name),
+  )
 }
 
-/** A small file is complete then; a large one is to be looked at like one that was fetched. */
-function copyLocal(
-  host: Host,
-  { file, bytes, self }: RestorePlan['local'][number] & { self: Digest },
-): void {
-  if (file.size <= FRAME_BYTES) {
-    writeSmall(host, { file, bytes: Buffer.concat([...bytes.pieces()]), selfDigest: self })
-    return
+/** Tasks that are worth the way to another thread. */
+function batchesOf(files: readonly LocalFile[]): LocalFile[][] {
+  const batches: LocalFile[][] = []
+  let room = 0
+  for (const local of files) {
+    if (room <= 0) {
+      batches.push([])
+      room = BATCH_BYTES
+    }
+    batches.at(-1)?.push(local)
+    // A small file takes its time too.
+    room -= local.file.size + FILE_COST
   }
-  const fd = host.files.open(file.target, 'create')
-  try {
-    for (const piece of bytes.pieces()) host.files.writeFrom(fd, piece)
-  } finally {
-    host.files.close(fd)
-  }
+  return batches
 }
 
 async function fetchRange(work: Work, range: Range): Promise<void> {

@@ -52,6 +52,12 @@ function corrupt(where: string, problem: string): MixosError {
 }
 
 function sizeOf(task: Task): number {
-  if (task.type === 'large') return task.file.size
-  return task.frames.reduce((sum, frame) => sum + frame.size, 0)
+  switch (task.type) {
+    case 'frames':
+      return task.frames.reduce((sum, { size }) => sum + size, 0)
+    case 'local':
+      return task.files.reduce((sum, { file }) => sum + file.size, 0)
+    case 'large':
+      return task.file.size
+  }
 }

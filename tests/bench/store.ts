@@ -13,6 +13,7 @@ import { realize } from '../../store/realize.ts'
 import { formatRecord, recordOf } from '../../store/records.ts'
 import { removeTree } from '../../store/remove.ts'
 import { openStore } from '../../store/store.ts'
+import { fileSystemSync } from '../../store/sync-file-system.ts'
 import { verify } from '../../store/verify.ts'
 import { addTree, filesStep, quietly, writeTree } from '../helpers/temp-store.ts'
 
@@ -47,7 +48,7 @@ async function addManyFiles(): Promise<void> {
   await measure('add the same, each file synced', () => add('each-1'))
   const busybox = ['/bin/busybox', '/usr/bin/busybox'].find(path => nodeHost.files.lstat(path))
   if (busybox) {
-    store.syncFileSystem = async path => void execFileSync(busybox, ['sync', '-f', path])
+    store.findFileSystemSync = async () => fileSystemSync(nodeHost, busybox)
     await measure('add the same, the file system synced', () => add('whole-1'), 'cp + sync')
   } else console.log('(no busybox here: the file system is not synced as a whole)')
   await measure('verify both', () => void verify(store))

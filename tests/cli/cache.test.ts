@@ -65,9 +65,9 @@ test('the plan of a dry run says what is taken from caches', async t => {
   const [alice, bob] = [withRecipes(t), withRecipes(t)]
   const cache = await pushedBy(alice)
   await bob.mixos('cache', 'trust', 'add', await publicKey(alice))
-  await bob.mixos('realize', 'farewell', ...FILE)
   const { stdout } = await bob.mixos('realize', 'greeting', '--dry-run', ...FILE, '--cache', cache)
   t.regex(stdout, /^substitute {2}greeting-1\n.*1 to take from caches/)
+  t.false(existsSync(bob.home))
 })
 
 test('what is not realized is not pushed', async t => {
