@@ -26,7 +26,7 @@ const packages: Record<string, string> = {
   immer: 'graph/override.ts',
   openpgp: 'store/debian/release.ts',
   'tar-fs': 'store/tar.ts',
-  tinypool: 'store/cache/workers.ts',
+  tinypool: 'store/threads.ts',
   undici: 'store/cache/storages/http-client.ts',
 }
 

@@ -5,6 +5,7 @@ import { info } from './cache/info.ts'
 import { keygen } from './cache/keygen.ts'
 import { pull } from './cache/pull.ts'
 import { push } from './cache/push.ts'
+import { serve } from './cache/serve.ts'
 import { trust } from './cache/trust.ts'
 import { verify } from './cache/verify.ts'
 
@@ -15,6 +16,7 @@ export function cache(context: Context) {
     cmds: {
       push: push(context),
       pull: pull(context),
+      serve: serve(context),
       keygen: keygen(context),
       trust: trust(context),
       info: info(context),

@@ -1,5 +1,6 @@
 import { MixosError } from '../../graph/error.ts'
 import type { Host } from '../host.ts'
+import { threadsOf } from '../threads.ts'
 import { CorruptFrame, perform, type Task } from './restore-files.ts'
 
 /** Does tasks, some of them in threads of their own. */
@@ -15,12 +16,8 @@ const INLINE_BYTES = 4 << 20
 /** Starts threads when there is enough to do. Hosts other than `real` are used in this thread alone. */
 export function workersOn(host: Host, { threads }: { threads: boolean }): Workers {
   let seen = 0
-  let pool: Promise<import('tinypool').default> | undefined
-  const startPool = async (): Promise<import('tinypool').default> => {
-    const { Tinypool } = await import('tinypool')
-    const filename = new URL('./restore-thread.ts', import.meta.url).href
-    return new Tinypool({ filename, minThreads: 1, maxThreads: host.processes.cpus })
-  }
+  const module = new URL('./restore-thread.ts', import.meta.url)
+  const pool = threadsOf<Task, string | undefined>(module, host.processes.cpus)
   return {
     run: async (task, where) => {
       seen += sizeOf(task)
@@ -28,13 +25,10 @@ export function workersOn(host: Host, { threads }: { threads: boolean }): Worker
         performHere(host, task, where)
         return
       }
-      pool ??= startPool()
-      const problem: unknown = await (await pool).run(task, { name: 'run' })
-      if (typeof problem === 'string') throw corrupt(where, problem)
+      const problem = await pool.run(task)
+      if (problem !== undefined) throw corrupt(where, problem)
     },
-    [Symbol.asyncDispose]: async () => {
-      await (await pool)?.destroy()
-    },
+    [Symbol.asyncDispose]: () => pool.close(),
   }
 }
 

@@ -1,0 +1,95 @@
+import { once } from 'node:events'
+import { command, option, positional, string } from 'cmd-ts'
+import { badArgument, countType, optional, pathOption } from '../../args.ts'
+import { absolute, type Context } from '../../context.ts'
+import type { Answer } from '../../report.ts'
+
+const DEFAULT_PORT = 8080
+
+export function serve(context: Context) {
+  return command({
+    name: 'serve',
+    description: 'serve a cache in a directory to colleagues, until it is interrupted',
+    args: {
+      directory: positional({
+        type: string,
+        displayName: 'directory',
+        description: 'as `cache push --to` makes it',
+      }),
+      address: option({
+        long: 'address',
+        type: string,
+        defaultValue: () => '127.0.0.1',
+        defaultValueIsSerializable: true,
+        description: 'of the interface to listen on; 0.0.0.0 for all',
+      }),
+      port: optional({
+        long: 'port',
+        type: countType('port', { least: 0 }),
+        description: `to listen on; 0 for any that is free (default: ${DEFAULT_PORT})`,
+      }),
+      key: pathOption('tls-key', 'the PEM file of a private key: serve https'),
+      cert: pathOption('tls-cert', 'the PEM file of its certificate'),
+    },
+    examples: [
+      { description: 'to this machine', command: 'mixos cache serve /srv/cache' },
+      {
+        description: 'to the network, and take uploads',
+        command: 'MIXOS_CACHE_TOKEN=$(cat token) mixos cache serve /srv/cache --address 0.0.0.0',
+      },
+    ],
+    handler: args => run(context, args),
+  })
+}
+
+interface Args {
+  readonly directory: string
+  readonly address: string
+  readonly port: number | undefined
+  readonly key: string | undefined
+  readonly cert: string | undefined
+}
+
+async function run(context: Context, args: Args): Promise<Answer> {
+  const [{ serveCache }, { nodeHost: host }] = await Promise.all([
+    import('../../../store/cache/serve.ts'),
+    import('../../../store/hosts/node.ts'),
+  ])
+  const { signal, report, environment, directory } = context
+  const token = environment.MIXOS_CACHE_TOKEN
+  const tls = tlsOf(args, path => host.files.read(absolute(path, directory))?.toString())
+  const serving = await serveCache({
+    host,
+    directory: absolute(args.directory, directory),
+    address: args.address,
+    port: args.port ?? DEFAULT_PORT,
+    ...(tls && { tls }),
+    ...(token !== undefined && { uploadToken: token }),
+    signal,
+    onError: error => report({ type: 'warning', message: (error as Error).message }),
+  })
+  const uploads = token === undefined ? 'read only' : 'takes uploads from those with the token'
+  report({
+    type: 'warning',
+    message: `serving ${serving.url} (${uploads})`,
+    hint: 'Ctrl-C ends it',
+  })
+  if (!signal.aborted) await once(signal, 'abort')
+  await serving.close()
+  return { text: '', record: { url: serving.url } }
+}
+
+function tlsOf(
+  { key, cert }: Args,
+  read: (path: string) => string | undefined,
+): { key: string; cert: string } | undefined {
+  if (key === undefined && cert === undefined) return undefined
+  if (key === undefined || cert === undefined)
+    throw badArgument('https needs both --tls-key and --tls-cert')
+  const texts = [key, cert].map(path => {
+    const text = read(path)
+    if (text === undefined) throw badArgument(`there is no file ${path}`)
+    return text
+  })
+  return { key: texts[0] as string, cert: texts[1] as string }
+}

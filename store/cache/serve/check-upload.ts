@@ -1,0 +1,46 @@
+import { MixosError } from '../../../graph/error.ts'
+import type { Digest, StorePath } from '../../../graph/store-path.ts'
+import { checkInfo } from '../info.ts'
+import { INFO_PATH } from '../layout.ts'
+import { parseIndex } from '../object-index.ts'
+import { memoryStorage } from '../storages/memory.ts'
+
+/** Where the label stands in what formatIndex writes. */
+const LABEL = /^\{"format":"[^"]*","label":"([^"]*)"/
+
+/** Throws CACHE_INVALID for what is not the index of the object with that digest. */
+export function checkIndex(bytes: Uint8Array, digest: Digest): void {
+  const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 512))
+  const [, label] = LABEL.exec(head.toString('latin1')) ?? []
+  if (label === undefined) throw invalid('it is not the index of an object')
+  // A wrong label makes another path of the same manifest, which is refused.
+  parseIndex(bytes, `${digest}-${label}` as StorePath, 'the index')
+}
+
+/** Throws CACHE_INVALID for what is not a JSON object. What a trace says, its signature tells those who read it. */
+export function checkTrace(bytes: Uint8Array): void {
+  let data: unknown
+  try {
+    data = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) throw invalid('it is not JSON')
+    throw error
+  }
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) {
+    throw invalid('it is not a JSON object')
+  }
+}
+
+/** Throws CACHE_INVALID or CACHE_FOREIGN for what would make this another cache, or none. */
+export async function checkNewInfo(bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+  await checkInfo(memoryStorage(new Map([[INFO_PATH, bytes]])), signal)
+}
+
+/** `actual` is the BLAKE3 of its bytes. Throws CACHE_INVALID for another one than its name says. */
+export function checkPack(actual: string, hash: string): void {
+  if (actual !== hash) throw invalid(`expected the pack ${hash}, got ${actual}`)
+}
+
+function invalid(what: string): MixosError {
+  return new MixosError('CACHE_INVALID', what)
+}

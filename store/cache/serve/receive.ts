@@ -1,0 +1,101 @@
+import { blake3Stream } from '../../../graph/blake3.ts'
+import { MixosError } from '../../../graph/error.ts'
+import type { Digest } from '../../../graph/store-path.ts'
+import { SIGNED_TRACE_LIMIT } from '../signed-trace.ts'
+import type { WritableStorage } from '../storage.ts'
+import { checkNewInfo, checkPack, checkTrace } from './check-upload.ts'
+import type { Exchange } from './exchange.ts'
+import type { IndexChecker } from './index-checker.ts'
+import type { ServeLimits } from './limits.ts'
+import type { Target } from './target.ts'
+
+export interface Receiving {
+  readonly storage: Pick<WritableStorage, 'write'>
+  readonly indexes: IndexChecker
+  readonly limits: ServeLimits
+  readonly signal: AbortSignal
+}
+
+/**
+ * Takes an upload: all of its bytes, then what they must be, then the disk. It appears whole or not at all.
+ * Answers 413 for too many bytes and 422 for wrong ones; throws what the disk says, and Abandoned.
+ */
+export async function receive(
+  exchange: Exchange,
+  target: Target,
+  { storage, indexes, limits, signal }: Receiving,
+): Promise<void> {
+  const limit = limitOf(target, limits)
+  const announced = exchange.headers['content-length']
+  const isTooLong = Number(announced ?? 0) > limit
+  const body = isTooLong ? 'too long' : await bodyOf(exchange, { limit, announced, target })
+  if (body === 'too long') {
+    return exchange.refuse(413, `more than the ${limit} bytes that such a file may have`)
+  }
+  await exchange.hold(async () => {
+    const problem = await problemOf(body, target, { indexes, signal })
+    if (problem !== undefined) return exchange.refuse(422, problem)
+    // Who went before the answer may have meant to take it back.
+    if (exchange.isOver()) return
+    await storage.write(target.path, body.data, { signal })
+    await exchange.answer(204, {})
+  })
+}
+
+/** The most bytes that such a file may have. */
+export function limitOf(target: Target, { packBytes, indexBytes }: ServeLimits): number {
+  if (target.kind === 'info') return INFO_LIMIT
+  if (target.kind === 'trace') return SIGNED_TRACE_LIMIT
+  return target.kind === 'pack' ? packBytes : indexBytes
+}
+
+const INFO_LIMIT = 4096
+
+interface Body {
+  readonly data: Buffer
+  /** BLAKE3 of a pack; of others, nothing is said by it. */
+  readonly hash: string
+}
+
+async function bodyOf(
+  exchange: Exchange,
+  { limit, announced, target }: { limit: number; announced: string | undefined; target: Target },
+): Promise<Body | 'too long'> {
+  const hasher = target.kind === 'pack' ? blake3Stream() : undefined
+  // Memory that is never written to is never taken.
+  let data: Buffer = Buffer.allocUnsafeSlow(announced === undefined ? GROWTH : Number(announced))
+  let length = 0
+  for await (const chunk of exchange.body()) {
+    if (length + chunk.length > limit) return 'too long'
+    if (length + chunk.length > data.length) data = grown(data, length + chunk.length)
+    data.set(chunk, length)
+    hasher?.update(chunk)
+    length += chunk.length
+  }
+  return { data: data.subarray(0, length), hash: hasher?.hex() ?? '' }
+}
+
+const GROWTH = 64 << 10
+
+function grown(data: Buffer, length: number): Buffer {
+  const larger = Buffer.allocUnsafeSlow(Math.max(length, 2 * data.length))
+  larger.set(data)
+  return larger
+}
+
+async function problemOf(
+  { data, hash }: Body,
+  target: Target,
+  { indexes, signal }: Pick<Receiving, 'indexes' | 'signal'>,
+): Promise<string | undefined> {
+  try {
+    if (target.kind === 'pack') checkPack(hash, target.hash)
+    else if (target.kind === 'trace') checkTrace(data)
+    else if (target.kind === 'info') await checkNewInfo(data, signal)
+    else return await indexes.problemOf(data, target.digest as Digest)
+    return undefined
+  } catch (error) {
+    if (error instanceof MixosError) return error.message
+    throw error
+  }
+}

@@ -1,0 +1,23 @@
+/** Runs one function in threads of its own, which are started when it is first called. */
+export interface Threads<Task, Result> {
+  run(task: Task): Promise<Result>
+  close(): Promise<void>
+}
+
+/** `module` exports the function as `run`; tasks and results are plain data. */
+export function threadsOf<Task, Result>(module: URL, most: number): Threads<Task, Result> {
+  let pool: Promise<import('tinypool').default> | undefined
+  const start = async (): Promise<import('tinypool').default> => {
+    const { Tinypool } = await import('tinypool')
+    return new Tinypool({ filename: module.href, minThreads: 1, maxThreads: most })
+  }
+  return {
+    run: async task => {
+      pool ??= start()
+      return (await pool).run(task, { name: 'run' })
+    },
+    close: async () => {
+      await (await pool)?.destroy()
+    },
+  }
+}
