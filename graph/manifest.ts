@@ -1,5 +1,6 @@
 import { blake3Hex } from './blake3.ts'
 import { MixosError } from './error.ts'
+import { escaped, shown } from './shown.ts'
 import {
   DIGEST_LENGTH,
   isLabel,
@@ -111,11 +112,11 @@ export function parseManifest(data: unknown, where: string): Manifest {
   const record = isRecord(data) ? data : refuse('expected an object')
   const label = isLabel(record.label)
     ? record.label
-    : refuse(`invalid label ${JSON.stringify(record.label)}`)
+    : refuse(`invalid label ${shown(record.label)}`)
   const references = listOf(record.references, refuse).map(item =>
     typeof item === 'string' && !item.startsWith('/')
-      ? (parseStorePath(item) ?? refuse(`invalid reference ${JSON.stringify(item)}`))
-      : refuse(`invalid reference ${JSON.stringify(item)}`),
+      ? (parseStorePath(item) ?? refuse(`invalid reference ${shown(item)}`))
+      : refuse(`invalid reference ${shown(item)}`),
   )
   for (const [index, reference] of references.entries()) {
     if (index > 0 && (references[index - 1] as string) >= reference)
@@ -126,11 +127,11 @@ export function parseManifest(data: unknown, where: string): Manifest {
   const entries = listOf(record.entries, refuse).map(item => {
     const entry = parseEntry(item, refuse)
     if (previous !== undefined && comparePaths(previous, entry.path) >= 0)
-      refuse(`entries are not sorted at ${entry.path}`)
+      refuse(`entries are not sorted at ${escaped(entry.path)}`)
     if (previous === undefined && entry.path !== '')
       refuse('the first entry is not the object itself')
     if (entry.path !== '' && kinds.get(parentOf(entry.path)) !== 'directory')
-      refuse(`${entry.path} has no parent directory`)
+      refuse(`${escaped(entry.path)} has no parent directory`)
     kinds.set(entry.path, entry.type)
     previous = entry.path
     return entry
@@ -142,12 +143,11 @@ export function parseManifest(data: unknown, where: string): Manifest {
 function parseEntry(item: unknown, refuse: Refuse): Entry {
   const raw = isRecord(item) ? item : refuse('an entry is not an object')
   const path = typeof raw.path === 'string' ? raw.path : refuse('an entry has no path')
-  if (path !== '' && !path.split('/').every(isEntryName))
-    refuse(`invalid path ${JSON.stringify(path)}`)
+  if (path !== '' && !path.split('/').every(isEntryName)) refuse(`invalid path ${shown(path)}`)
   const entry = parseNode(path, raw, refuse)
   // All fields of the entry are there, so an equal number means that there are no others.
   if (Object.keys(raw).length !== Object.keys(entry).length)
-    refuse(`${path}: unknown field among ${Object.keys(raw).join(', ')}`)
+    refuse(`${escaped(path)}: unknown field among ${escaped(Object.keys(raw).join(', '))}`)
   return entry
 }
 
@@ -156,20 +156,21 @@ function parseNode(path: string, raw: Record<string, unknown>, refuse: Refuse): 
   if (type === 'directory') return { path, type }
   if (type === 'symlink') {
     const { target } = raw
-    if (!isTarget(target)) return refuse(`${path}: invalid symlink target`)
+    if (!isTarget(target)) return refuse(`${escaped(path)}: invalid symlink target`)
     const bytes = Buffer.from(target)
     const self = selfOf(raw.self, path, bytes.length, refuse)
     for (const offset of self?.self ?? []) {
       if (bytes.toString('latin1', offset, offset + DIGEST_LENGTH) !== SELF_PLACEHOLDER)
-        refuse(`${path}: invalid offset ${offset}`)
+        refuse(`${escaped(path)}: invalid offset ${offset}`)
     }
     return { path, type, target, ...self }
   }
-  if (type !== 'file') return refuse(`${path}: unknown type ${JSON.stringify(type)}`)
+  if (type !== 'file') return refuse(`${escaped(path)}: unknown type ${shown(type)}`)
   const { executable, size, hash } = raw
-  if (typeof executable !== 'boolean') return refuse(`${path}: executable is not a boolean`)
-  if (!isSize(size)) return refuse(`${path}: invalid size ${JSON.stringify(size)}`)
-  if (typeof hash !== 'string' || !HASH.test(hash)) return refuse(`${path}: invalid hash`)
+  if (typeof executable !== 'boolean')
+    return refuse(`${escaped(path)}: executable is not a boolean`)
+  if (!isSize(size)) return refuse(`${escaped(path)}: invalid size ${shown(size)}`)
+  if (typeof hash !== 'string' || !HASH.test(hash)) return refuse(`${escaped(path)}: invalid hash`)
   return { path, type, executable, size, hash, ...selfOf(raw.self, path, size, refuse) }
 }
 
@@ -182,11 +183,11 @@ function selfOf(
 ): { self: number[] } | undefined {
   if (data === undefined) return undefined
   const self = listOf(data, refuse)
-  if (self.length === 0) refuse(`${path}: a list of no offsets`)
+  if (self.length === 0) refuse(`${escaped(path)}: a list of no offsets`)
   let free = 0
   for (const offset of self) {
     if (!isSize(offset) || offset < free || offset + DIGEST_LENGTH > size)
-      return refuse(`${path}: invalid offset ${JSON.stringify(offset)}`)
+      return refuse(`${escaped(path)}: invalid offset ${shown(offset)}`)
     free = offset + DIGEST_LENGTH
   }
   return { self: self as number[] }

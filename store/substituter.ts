@@ -30,7 +30,7 @@ export interface Substituter {
 }
 
 /** Requests for parts of objects at a time. */
-const DOWNLOADS = 12
+const DOWNLOADS = 8
 
 /** `caches` are in the order in which they are preferred; all are asked at once. */
 export function substituterOf(

@@ -4,6 +4,7 @@ import { DIGEST_LENGTH, type Digest, digestOfPath, type StorePath } from '../../
 import type { Host } from '../host.ts'
 import { type ReferenceScanner, referenceScanner } from '../references.ts'
 import { type FileEntry, FRAME_BYTES } from './object-index.ts'
+import { release } from './release.ts'
 
 const BLANK = Buffer.from(SELF_PLACEHOLDER)
 
@@ -48,7 +49,10 @@ export function blanker(
     const source = { path, offsets }
     if (marks.length === 0) return { marks, hash: entry.hash, source }
     const hasher = blake3Stream()
-    for (const piece of piecesOf(host, source)) hasher.update(piece)
+    for (const piece of piecesOf(host, source)) {
+      hasher.update(piece)
+      release(piece)
+    }
     return { marks, hash: hasher.hex(), source }
   }
 }

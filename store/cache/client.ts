@@ -52,6 +52,7 @@ export function clientOf(
   const patience = patienceOf(PATIENCE, now)
   let storage: Promise<CacheStorage | undefined> | undefined
   let hasWarned = false
+  const opened: CacheStorage[] = []
 
   const warn = (message: string, hint: string | undefined): void => {
     if (!hasWarned) report({ type: 'warning', message, ...(hint !== undefined && { hint }) })
@@ -68,8 +69,9 @@ export function clientOf(
   const patiently = <T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> =>
     patience.run(late => ask(AbortSignal.any([signal, late])))
   const connect = async (): Promise<CacheStorage> => {
-    const opened = await open()
-    if (await patiently(signal => checkInfo(opened, signal))) return opened
+    const storage = await open()
+    opened.push(storage)
+    if (await patiently(signal => checkInfo(storage, signal))) return storage
     throw new MixosError('CACHE_UNAVAILABLE', 'there is no cache at this address')
   }
   const connected = (): Promise<CacheStorage | undefined> => {
@@ -141,7 +143,8 @@ export function clientOf(
       }
     },
     close: async () => {
-      await (await storage)?.close()
+      await storage
+      await Promise.all(opened.map(storage => storage.close()))
     },
   }
 }

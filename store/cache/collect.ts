@@ -1,5 +1,7 @@
-import type { StorePath } from '../../graph/store-path.ts'
+import { MixosError } from '../../graph/error.ts'
+import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
 import { eachOf } from '../write.ts'
+import { objectPath } from './layout.ts'
 import { type ObjectIndex, parseAnyIndex } from './object-index.ts'
 import { outputsIn } from './signed-trace.ts'
 import type { StoredFile, WritableStorage } from './storage.ts'
@@ -39,13 +41,18 @@ export async function collectCache(
   const roots = await rootsOf(storage, traces.filter(isKept), signal)
   const objects = await listed(storage, 'object/', signal)
   const indexes = await indexesOf(storage, objects, signal)
+  // What is being pushed has no trace yet.
+  const young = new Set(objects.filter(({ modified }) => modified >= youngerThan).map(nameOf))
+  for (const path of indexes.keys()) if (young.has(digestOfPath(path))) roots.add(path)
   const live = liveFrom(roots, indexes)
   const packs = new Set([...live].flatMap(path => indexes.get(path)?.packs ?? []))
 
-  const isDead = ({ path, modified }: StoredFile, isLive: boolean): boolean =>
-    !isLive && modified < youngerThan && path !== ''
+  const isDead = ({ modified }: StoredFile, isLive: boolean): boolean =>
+    !isLive && modified < youngerThan
   const deadTraces = traces.filter(file => !isKept(file))
-  const digests = new Set([...live].map(path => path.slice(0, 32)))
+  const digests = new Set<string>(
+    [...indexes.keys()].filter(path => live.has(path)).map(digestOfPath),
+  )
   const deadObjects = objects.filter(file => isDead(file, digests.has(nameOf(file))))
   const all = await listed(storage, 'pack/', signal)
   const deadPacks = all.filter(file => isDead(file, packs.has(nameOf(file))))
@@ -53,6 +60,7 @@ export async function collectCache(
     for (const files of [deadTraces, deadObjects, deadPacks]) {
       await eachOf(files, READS, ({ path }) => storage.remove(path, { signal }))
     }
+    await withdraw(storage, new Set(deadPacks.map(nameOf)), signal)
   }
   const dead = [...deadTraces, ...deadObjects, ...deadPacks]
   return {
@@ -60,6 +68,20 @@ export async function collectCache(
     objects: deadObjects.length,
     packs: deadPacks.length,
     bytes: dead.reduce((sum, { size }) => sum + size, 0),
+  }
+}
+
+/** Whoever pushed meanwhile may have relied on a pack that went: then its index goes too, to be pushed again. */
+async function withdraw(
+  storage: WritableStorage,
+  gone: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<void> {
+  if (gone.size === 0) return
+  const objects = await listed(storage, 'object/', signal)
+  for (const [path, index] of await indexesOf(storage, objects, signal)) {
+    if (!index.packs.some(pack => gone.has(pack))) continue
+    await storage.remove(objectPath(digestOfPath(path)), { signal })
   }
 }
 
@@ -93,10 +115,20 @@ async function indexesOf(
   const indexes = new Map<StorePath, ObjectIndex>()
   await eachOf(objects, READS, async ({ path }) => {
     const bytes = await storage.read(path, { signal, limit: LIMIT })
-    const index = bytes && parseAnyIndex(bytes, `${storage.name}: ${path}`)
+    const index = bytes && parsed(bytes, `${storage.name}: ${path}`)
     if (index) indexes.set(index.path, index)
   })
   return indexes
+}
+
+/** Undefined for a damaged one: nobody can use it. */
+function parsed(bytes: Uint8Array, where: string): ObjectIndex | undefined {
+  try {
+    return parseAnyIndex(bytes, where)
+  } catch (error) {
+    if (error instanceof MixosError && error.code === 'CACHE_INVALID') return undefined
+    throw error
+  }
 }
 
 function liveFrom(

@@ -1,4 +1,5 @@
 import { MixosError } from '../../graph/error.ts'
+import { shown } from '../../graph/shown.ts'
 import { STORE_DIRECTORY } from '../../graph/store-path.ts'
 import { INFO_PATH } from './layout.ts'
 import type { CacheStorage, WritableStorage } from './storage.ts'
@@ -19,14 +20,14 @@ export async function checkInfo(storage: CacheStorage, signal: AbortSignal): Pro
   if (format !== FORMAT) {
     throw new MixosError(
       'CACHE_FOREIGN',
-      `${storage.name} is a cache of the format ${JSON.stringify(format)}, this mixos reads ${FORMAT}`,
+      `${storage.name} is a cache of the format ${shown(format)}, this mixos reads ${FORMAT}`,
       { hint: 'use the version of mixos that it was made with, or another cache' },
     )
   }
   if (store === STORE_DIRECTORY) return true
   throw new MixosError(
     'CACHE_FOREIGN',
-    `${storage.name} is a cache for ${JSON.stringify(store)}, this store is ${STORE_DIRECTORY}`,
+    `${storage.name} is a cache for ${shown(store)}, this store is ${STORE_DIRECTORY}`,
     { hint: 'use another cache: its objects name each other by their directory' },
   )
 }

@@ -1,5 +1,6 @@
 import { MixosError } from '../../graph/error.ts'
 import { type Entry, hashManifest, type Manifest, parseManifest } from '../../graph/manifest.ts'
+import { escaped, shown } from '../../graph/shown.ts'
 import {
   DIGEST_LENGTH,
   type ObjectHash,
@@ -82,33 +83,44 @@ export function formatIndex({ manifest, packs, frames, files }: ObjectIndex): st
  * formatIndex would not have written, and for the index of another object.
  */
 export function parseIndex(bytes: Uint8Array, path: StorePath, where: string): ObjectIndex {
-  const index = parseAnyIndex(bytes, where)
-  if (index.path === path) return index
-  throw new MixosError('CACHE_INVALID', `${where}: expected the object ${path}, got ${index.path}`)
+  return parse(bytes, where, path)
 }
 
 /** The same for an index of whatever object. */
 export function parseAnyIndex(bytes: Uint8Array, where: string): ObjectIndex {
+  return parse(bytes, where)
+}
+
+function parse(bytes: Uint8Array, where: string, expected?: StorePath): ObjectIndex {
   const refuse: Refuse = (what, cause) => {
     throw new MixosError('CACHE_INVALID', `${where}: ${what}`, { cause })
   }
   const data = recordOf(parseJson(bytes, refuse), refuse)
-  if (data.format !== FORMAT)
-    refuse(`expected the format ${FORMAT}, got ${JSON.stringify(data.format)}`)
+  if (data.format !== FORMAT) refuse(`expected the format ${FORMAT}, got ${shown(data.format)}`)
   const manifest = manifestOf(data, where, refuse)
+  const hash = hashManifest(manifest)
+  const path = storePathOf(hash, manifest.label)
+  // Before its files are looked at, since with sizes of anyone's choice that can take for ever.
+  if (expected !== undefined && path !== expected)
+    refuse(`expected the object ${expected}, got ${path}`)
   const packs = listOf(data.packs, refuse).map(pack =>
     typeof pack === 'string' && /^[0-9a-f]{64}$/.test(pack) ? pack : refuse('invalid pack'),
   )
   const frames = listOf(data.frames, refuse).map(row => frameOf(row, packs.length, refuse))
+  const runs = runsOf(frames)
   const entries = filesOf(manifest)
   const rows = listOf(data.files, refuse)
   if (rows.length !== entries.length)
     refuse(`it has ${entries.length} files, and places of ${rows.length}`)
   const files = entries.map((entry, index) =>
-    placedOf(rows[index], { entry, frames, references: manifest.references.length, refuse }),
+    placedOf(rows[index], {
+      entry,
+      frames: { frames, runs },
+      references: manifest.references.length,
+      refuse,
+    }),
   )
-  const hash = hashManifest(manifest)
-  return { hash, path: storePathOf(hash, manifest.label), manifest, packs, frames, files }
+  return { hash, path, manifest, packs, frames, files }
 }
 
 type Refuse = (what: string, cause?: unknown) => never
@@ -147,32 +159,47 @@ function frameOf(row: unknown, packs: number, refuse: Refuse): Frame {
 
 interface Context {
   readonly entry: FileEntry
-  readonly frames: readonly Frame[]
+  readonly frames: Frames
   readonly references: number
   readonly refuse: Refuse
+}
+
+interface Frames {
+  readonly frames: readonly Frame[]
+  /** How many full frames there are in a row, from each on. */
+  readonly runs: readonly number[]
+}
+
+function runsOf(frames: readonly Frame[]): number[] {
+  const runs: number[] = new Array(frames.length)
+  for (let index = frames.length - 1; index >= 0; index--) {
+    runs[index] = frames[index]?.size === FRAME_BYTES ? 1 + (runs[index + 1] ?? 0) : 0
+  }
+  return runs
 }
 
 function placedOf(row: unknown, { entry, frames, references, refuse }: Context): Placed {
   const { frame, at, marks, blank, ...others } = recordOf(row, refuse)
   const { path, size } = entry
-  if (Object.keys(others).length > 0) refuse(`${path}: unknown field ${Object.keys(others)[0]}`)
-  if (!isCount(frame) || !isCount(at)) return refuse(`${path}: invalid place`)
+  if (Object.keys(others).length > 0)
+    refuse(`${escaped(path)}: unknown field ${shown(Object.keys(others)[0])}`)
+  if (!isCount(frame) || !isCount(at)) return refuse(`${escaped(path)}: invalid place`)
   if (size > 0 && !isCovered(frames, { frame, at, size }))
-    refuse(`${path}: its ${size} bytes are not at ${at} of frame ${frame}`)
+    refuse(`${escaped(path)}: its ${size} bytes are not at ${at} of frame ${frame}`)
   if (marks === undefined && blank === undefined) return { frame, at }
   if (typeof blank !== 'string' || !/^[0-9a-f]{64}$/.test(blank))
-    return refuse(`${path}: invalid hash of its blanks`)
+    return refuse(`${escaped(path)}: invalid hash of its blanks`)
   return { frame, at, marks: marksOf(marks, { size, references, path, refuse }), blank }
 }
 
 function isCovered(
-  frames: readonly Frame[],
+  { frames, runs }: Frames,
   { frame, at, size }: { frame: number; at: number; size: number },
 ): boolean {
   if (size <= FRAME_BYTES) return at + size <= (frames[frame]?.size ?? 0)
-  const last = frame + Math.ceil(size / FRAME_BYTES) - 1
-  const isFull = frames.slice(frame, last).every(({ size }) => size === FRAME_BYTES)
-  return at === 0 && isFull && frames[last]?.size === ((size - 1) % FRAME_BYTES) + 1
+  const full = Math.ceil(size / FRAME_BYTES) - 1
+  const rest = ((size - 1) % FRAME_BYTES) + 1
+  return at === 0 && (runs[frame] ?? 0) >= full && frames[frame + full]?.size === rest
 }
 
 function marksOf(
@@ -186,12 +213,12 @@ function marksOf(
 ): number[] {
   const marks = listOf(data, refuse)
   if (marks.length === 0 || marks.length % 2 !== 0 || !marks.every(isCount))
-    return refuse(`${path}: invalid marks`)
+    return refuse(`${escaped(path)}: invalid marks`)
   let free = 0
   for (let index = 0; index < marks.length; index += 2) {
     const [offset, reference] = [marks[index] as number, marks[index + 1] as number]
     if (offset < free || offset + DIGEST_LENGTH > size || reference >= references)
-      refuse(`${path}: invalid mark at ${offset}`)
+      refuse(`${escaped(path)}: invalid mark at ${offset}`)
     free = offset + DIGEST_LENGTH
   }
   return marks as number[]

@@ -12,6 +12,7 @@ import {
   type Placed,
 } from './object-index.ts'
 import type { Packed, Packer } from './packer.ts'
+import { release } from './release.ts'
 
 // Small files compress better together, and cost a reader who wants one of them little.
 const GROUP_BYTES = FRAME_BYTES / 4
@@ -121,6 +122,7 @@ class FrameList {
   async flush(): Promise<void> {
     if (this.#group.length === 0) return
     const bytes = Buffer.concat(this.#group)
+    for (const piece of this.#group) release(piece)
     this.#group = []
     this.#groupSize = 0
     this.#frames[this.#groupPlace] = await this.#packer.add(bytes)

@@ -3,6 +3,7 @@ import { constants, zstdCompress } from 'node:zlib'
 import { blake3Hex } from '../../graph/blake3.ts'
 import { slotsOf } from '../slots.ts'
 import { PACK_BYTES } from './object-index.ts'
+import { release } from './release.ts'
 
 const compress = promisify(zstdCompress)
 const OPTIONS = { params: { [constants.ZSTD_c_compressionLevel]: 3 } }
@@ -25,7 +26,7 @@ export interface Packed {
 
 /** Compresses frames, puts them into packs, and writes each pack when it is full. */
 export interface Packer {
-  /** Waits while too much is in memory. The bytes may not change afterwards. */
+  /** Waits while too much is in memory. The bytes may not be used afterwards. */
   add(frame: Buffer): Promise<Packed>
   /** Writes what is left. */
   finish(): Promise<void>
@@ -33,7 +34,11 @@ export interface Packer {
 
 interface Pack {
   readonly frames: Promise<Buffer>[]
-  readonly written: PromiseWithResolvers<{ readonly hash: string; readonly offsets: number[] }>
+  readonly written: PromiseWithResolvers<{
+    readonly hash: string
+    readonly offsets: number[]
+    readonly lengths: number[]
+  }>
   size: number
 }
 
@@ -46,12 +51,14 @@ export function packerOf(write: (hash: string, pack: Buffer) => Promise<void>): 
   let waiting = 0
 
   const compressed = (bytes: Buffer): Promise<Buffer> => {
-    waiting += bytes.length
+    const size = bytes.length
+    waiting += size
     const frame = slots.run(0, () => compress(bytes, OPTIONS))
     compressing.add(frame)
     const done = (): void => {
-      waiting -= bytes.length
+      waiting -= size
       compressing.delete(frame)
+      release(bytes)
     }
     frame.then(done, done)
     return frame
@@ -60,6 +67,7 @@ export function packerOf(write: (hash: string, pack: Buffer) => Promise<void>): 
   const close = async (pack: Pack): Promise<void> => {
     try {
       const frames = await Promise.all(pack.frames)
+      const lengths = frames.map(frame => frame.length)
       const offsets: number[] = []
       let offset = 0
       for (const frame of frames) {
@@ -67,9 +75,10 @@ export function packerOf(write: (hash: string, pack: Buffer) => Promise<void>): 
         offset += frame.length
       }
       const bytes = Buffer.concat(frames)
+      for (const frame of frames) release(frame)
       const hash = blake3Hex(bytes)
       await write(hash, bytes)
-      pack.written.resolve({ hash, offsets })
+      pack.written.resolve({ hash, offsets, lengths })
     } catch (error) {
       pack.written.reject(error)
     }
@@ -93,17 +102,18 @@ export function packerOf(write: (hash: string, pack: Buffer) => Promise<void>): 
       }
       const pack = open
       const index = pack.frames.length
+      const size = bytes.length
       const frame = compressed(bytes)
       pack.frames.push(frame)
-      pack.size += bytes.length
+      pack.size += size
       if (pack.size >= PACK_BYTES) closeOpen()
-      const placed = pack.written.promise.then(async ({ hash, offsets }) => ({
+      const placed = pack.written.promise.then(({ hash, offsets, lengths }) => ({
         pack: hash,
         offset: offsets[index] as number,
-        length: (await frame).length,
+        length: lengths[index] as number,
       }))
       placed.catch(() => undefined)
-      return { size: bytes.length, placed }
+      return { size, placed }
     },
     finish: async () => {
       closeOpen()

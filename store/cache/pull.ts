@@ -48,6 +48,7 @@ export function pullerOf(store: Store, options: Omit<RestoreOptions, 'onBytes'>)
     object.catch(() => undefined)
     try {
       // What it refers to first, so that every object is whole.
+      await Promise.allSettled(references)
       await Promise.all(references)
     } catch (error) {
       await object.then(prepared => prepared.discard()).catch(() => undefined)

@@ -79,6 +79,7 @@ export async function push(
     bytes += pack.length
   })
   const writer = indexWriter(storage, signal)
+  const written: Promise<ObjectIndex>[] = []
   const reusable = reusableIn(store, storage, signal)
   try {
     for (const path of missing) {
@@ -86,17 +87,38 @@ export async function push(
       const record = store.record(path) as ObjectRecord
       report({ type: 'pushing', label: labelOfPath(path), size: record.size })
       const { index } = await packObject(store, record, { packer, reusable: await reusable(path) })
+      written.push(index)
       writer.write(path, index)
     }
   } finally {
     await packer.finish()
   }
   await writer.finish()
+  if (await withdrawn(storage, await Promise.all(written), signal))
+    return push(store, storage, traces, { key, signal, report })
   let signed = 0
   await eachOf(traces, WRITES, async trace => {
     if (await publish(store, storage, { trace, key, signal })) signed++
   })
   return { objects: order.length, present: order.length - missing.length, signed, bytes }
+}
+
+/** A collection may have taken a pack that an index relies on: then the index goes, to be pushed again. */
+async function withdrawn(
+  storage: WritableStorage,
+  indexes: readonly ObjectIndex[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  const packs = new Set(indexes.flatMap(index => index.packs))
+  const gone = new Set<string>()
+  await eachOf(packs, LOOKUPS, async pack => {
+    if (!(await storage.has(packPath(pack), { signal }))) gone.add(pack)
+  })
+  const lost = indexes.filter(index => index.packs.some(pack => gone.has(pack)))
+  await eachOf(lost, WRITES, ({ path }) =>
+    storage.remove(objectPath(digestOfPath(path)), { signal }),
+  )
+  return lost.length > 0
 }
 
 async function missingOf(

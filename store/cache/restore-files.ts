@@ -3,6 +3,7 @@ import { blake3Hex, blake3Stream } from '../../graph/blake3.ts'
 import type { Host } from '../host.ts'
 import { type BlankSource, overlay, piecesOf } from './blank.ts'
 import { FRAME_BYTES } from './object-index.ts'
+import { release, SLACK } from './release.ts'
 
 /** Part of the work of restoring an object: plain data, so that a thread of its own can do it. */
 export type Task =
@@ -51,7 +52,11 @@ export function perform(host: Host, task: Task): void {
   const { selfDigest } = task
   switch (task.type) {
     case 'frames':
-      for (const frame of task.frames) writeFrame(host, frame, selfDigest)
+      for (const frame of task.frames) {
+        const bytes = decompress(frame)
+        writeFrame(host, frame, { bytes, selfDigest })
+        release(bytes)
+      }
       return
     case 'local':
       for (const local of task.files) copyLocal(host, local, selfDigest)
@@ -61,8 +66,11 @@ export function perform(host: Host, task: Task): void {
   }
 }
 
-function writeFrame(host: Host, frame: CompressedFrame, selfDigest: string): void {
-  const bytes = decompress(frame)
+function writeFrame(
+  host: Host,
+  frame: CompressedFrame,
+  { bytes, selfDigest }: { bytes: Buffer; selfDigest: string },
+): void {
   for (const file of frame.files) {
     const part = bytes.subarray(file.at, file.at + file.size)
     // Where digests are filled in, in a copy: two files of one object may share the bytes.
@@ -84,11 +92,15 @@ function copyLocal(host: Host, { file, source }: LocalFile, selfDigest: string):
   if (file.size <= FRAME_BYTES) {
     const [bytes = Buffer.alloc(0)] = pieces
     writeSmall(host, { file, bytes, selfDigest })
+    release(bytes)
     return
   }
   const fd = host.files.open(file.target, 'create')
   try {
-    for (const piece of pieces) host.files.writeFrom(fd, piece)
+    for (const piece of pieces) {
+      host.files.writeFrom(fd, piece)
+      release(piece)
+    }
   } finally {
     host.files.close(fd)
   }
@@ -101,7 +113,7 @@ function decompress({ data, size }: CompressedFrame): Buffer {
     bytes = zstdDecompressSync(data, {
       maxOutputLength: size,
       // One chunk for all of it, or it is put together from many.
-      chunkSize: Math.max(size, 64),
+      chunkSize: Math.max(size + SLACK, 64),
       params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG },
     })
   } catch (error) {

@@ -33,7 +33,7 @@ export interface Range {
 
 // To fetch what lies between two frames costs less than one more request.
 const GAP = 64 << 10
-const RANGE_BYTES = 2 << 20
+const RANGE_BYTES = 1 << 20
 
 /** `target` is where the object is put together on this machine. */
 export function planRestore(index: ObjectIndex, target: string, here: LocalFiles): RestorePlan {

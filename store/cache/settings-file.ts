@@ -1,6 +1,7 @@
 import { isAbsolute, join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import { nearest } from '../../graph/nearest.ts'
+import { shown } from '../../graph/shown.ts'
 import type { Host } from '../host.ts'
 import { formatPublicKey, type PublicKey, parsePublicKey } from './keys.ts'
 import { type TrustPolicy, trustPolicy } from './policy.ts'
@@ -100,7 +101,7 @@ export function readProjectFile(host: Host, path: string): NamedCache[] {
 
 /** A URL, or a directory by its absolute path. */
 export function isAddress(text: unknown): text is string {
-  if (typeof text !== 'string' || /\p{Cc}/u.test(text)) return false
+  if (typeof text !== 'string' || !text.isWellFormed() || /\p{Cc}/u.test(text)) return false
   return text.startsWith('/') || (/^[a-z][a-z0-9+.-]*:\/\/\S+$/.test(text) && URL.canParse(text))
 }
 
@@ -191,7 +192,7 @@ function readFields(host: Host, form: Form): Fields | undefined {
     return isFields(data) ? data : refuse(form, 'the file', { expected: 'an object', got: data })
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
-    const message = `${form.path}: it is not JSON: ${error.message}`
+    const message = `${form.path}: it is not JSON: ${shown(error.message)}`
     throw new MixosError('BAD_ARGUMENT', message, { hint: form.hint, cause: error })
   }
 }
@@ -217,7 +218,7 @@ function refuseUnknown(
 ): void {
   const unknown = Object.keys(fields).find(field => !allowed.includes(field))
   if (unknown === undefined) return
-  const message = `${path}: unknown field ${JSON.stringify(unknown)}${at ? ` in ${at}` : ''}`
+  const message = `${path}: unknown field ${shown(unknown)}${at ? ` in ${at}` : ''}`
   const close = nearest(unknown, allowed)
   throw new MixosError('BAD_ARGUMENT', message, { hint: `did you mean "${close}"? ${hint}` })
 }
@@ -236,8 +237,8 @@ function refuse(
   field: string,
   { expected, got }: { expected: string; got: unknown },
 ): never {
-  const shown = got === undefined ? 'nothing' : withoutPasswords(JSON.stringify(got))
-  throw new MixosError('BAD_ARGUMENT', `${path}: ${field}: expected ${expected}, got ${shown}`, {
+  const found = withoutPasswords(shown(got))
+  throw new MixosError('BAD_ARGUMENT', `${path}: ${field}: expected ${expected}, got ${found}`, {
     hint,
   })
 }

@@ -1,5 +1,6 @@
 import { sign, verify } from 'node:crypto'
 import { MixosError } from '../../graph/error.ts'
+import { shown } from '../../graph/shown.ts'
 import {
   type DerivationHash,
   digestOf,
@@ -262,11 +263,4 @@ const isRecord = (data: unknown): data is Record<string, unknown> =>
 /** By name, in the order of UTF-16 units. */
 function sorted<T>(entries: [string, T][]): [string, T][] {
   return entries.sort(([a], [b]) => (a < b ? -1 : 1))
-}
-
-/** A foreign value for a message, which it may neither flood nor give orders to a terminal. */
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing'
-  const ascii = text.replace(/[^ -~]/g, unit => `\\u${unit.charCodeAt(0).toString(16)}`)
-  return ascii.length > 80 ? `${ascii.slice(0, 80)}…` : ascii
 }

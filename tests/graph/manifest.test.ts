@@ -97,7 +97,7 @@ const link = { path: 'a', type: 'symlink', target: 'b' }
 
 const refused: Record<string, readonly [change: object, message: string]> = {
   'a label that leads elsewhere': [{ label: '../a' }, 'here: invalid label "../a"'],
-  'no label': [{ label: undefined }, 'invalid label undefined'],
+  'no label': [{ label: undefined }, 'invalid label nothing'],
   'references that are no list': [{ references: {} }, 'expected a list'],
   'a reference that is no store path': [{ references: ['a'] }, 'invalid reference "a"'],
   'a reference with its directory': [

@@ -74,10 +74,10 @@ interface Subject {
 
 const { signal } = new AbortController()
 const signers = [fixedKey('first', '1'), fixedKey('second', '2')]
-/** Far less than a user's, so that many cases can wait. */
-const HURRIED = { answer: 300, change: 300 }
+/** Less than what users have, since many cases wait. */
+const HURRIED = { answer: 1500, change: 1500 }
 const AT_A_TIME = 3
-const WAITING = 12
+const WAITING = 8
 
 export async function faultCases(): Promise<FaultCases> {
   const directory = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'mixos-test-'))

@@ -69,11 +69,13 @@ async function run(context: Context, args: Args): Promise<Answer> {
     onError: error => report({ type: 'warning', message: (error as Error).message }),
   })
   const uploads = token === undefined ? 'read only' : 'takes uploads from those with the token'
-  report({
-    type: 'warning',
-    message: `serving ${serving.url} (${uploads})`,
-    hint: 'Ctrl-C ends it',
-  })
+  context.takeTerminal(`serving ${serving.url} (${uploads}); Ctrl-C ends it`)
+  if (token !== undefined && !tls)
+    report({
+      type: 'warning',
+      message: 'the upload token is sent in clear',
+      hint: 'beyond this machine, serve with --tls-key and --tls-cert',
+    })
   if (!signal.aborted) await once(signal, 'abort')
   await serving.close()
   return { text: '', record: { url: serving.url } }

@@ -1,4 +1,5 @@
 import { MixosError } from '../../../graph/error.ts'
+import { shown } from '../../../graph/shown.ts'
 import type { BodyPart } from './http-body.ts'
 import type { HttpClient } from './http-client.ts'
 import type { HttpAnswer, HttpHead, HttpRequest } from './http-exchange.ts'
@@ -106,7 +107,10 @@ const REFUSED = new Set([404, 405, 410, 501])
 function checkBytes({ headers }: HttpHead, url: URL): void {
   const encoding = headers['content-encoding'] ?? 'identity'
   if (encoding !== 'identity') {
-    throw new MixosError('CACHE_INVALID', `${nameOf(url)} is sent with the encoding ${encoding}`)
+    throw new MixosError(
+      'CACHE_INVALID',
+      `${nameOf(url)} is sent with the encoding ${shown(encoding)}`,
+    )
   }
   // A portal that wants a login says yes to everything.
   if (!/^text\/html\b/i.test(String(headers['content-type']))) return

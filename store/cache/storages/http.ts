@@ -1,4 +1,5 @@
 import { MixosError } from '../../../graph/error.ts'
+import { shown } from '../../../graph/shown.ts'
 import type { ReadOptions, WritableStorage } from '../storage.ts'
 import type { BodyPart } from './http-body.ts'
 import { type Environment, httpClient } from './http-client.ts'
@@ -106,7 +107,7 @@ function rangeOf(range: Range, url: URL): (head: HttpHead) => BodyPart {
       if (Number(got?.[1]) === offset && Number(got?.[2]) === end - 1) {
         return { offset: 0, length, more: 'wrong' }
       }
-      throw otherBytes(url, range, String(headers['content-range']))
+      throw otherBytes(url, range, shown(headers['content-range']))
     }
     const size = Number(headers['content-length'] ?? 0)
     if (end <= WHOLE && size <= WHOLE) return { offset, length, more: 'unwanted' }

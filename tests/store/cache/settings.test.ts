@@ -159,7 +159,7 @@ for (const [what, data, message] of [
 const key = texts(alice)[0] as string
 const url = 'https://a.example/'
 const malformed: Record<string, readonly [unknown, string]> = {
-  'a list': [[], 'the file: expected an object, got []'],
+  'a list': [[], 'the file: expected an object, got a list'],
   'an unknown field': [{ key: [] }, 'unknown field "key"'],
   'a field called __proto__': [JSON.parse('{"__proto__":[]}'), 'unknown field "__proto__"'],
   'keys that are a text': [{ keys: key }, `keys: expected a list, got ${JSON.stringify(key)}`],
@@ -174,7 +174,7 @@ const malformed: Record<string, readonly [unknown, string]> = {
     { keys: [key, texts(bob)[0]?.replace('bob', 'alice')] },
     `keys[1]: alice is the name of two keys, ${alice.id} and ${bob.id}`,
   ],
-  'caches that are an object': [{ caches: {} }, 'caches: expected a list, got {}'],
+  'caches that are an object': [{ caches: {} }, 'caches: expected a list, got an object'],
   'a cache that is a text': [{ caches: [url] }, `caches[0]: expected an object, got "${url}"`],
   'a cache without a URL': [{ caches: [{}] }, 'caches[0].url: expected a URL, got nothing'],
   'a relative path': [{ caches: [{ url: 'a/b' }] }, 'caches[0].url: expected a URL, got "a/b"'],

@@ -235,7 +235,7 @@ for (const [what, content, message] of [
   [
     'an unknown field',
     text.replace('{', '{"\u009b\\u001b":1,'),
-    't: it has an unknown field "\\u9b\\u001b"',
+    't: it has an unknown field "\\u009b\\u001b"',
   ],
   [
     'a field twice',

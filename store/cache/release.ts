@@ -1,0 +1,14 @@
+/**
+ * Gives the memory of a large buffer back at once, which must not be used again. It lies outside of the heap, and each
+ * thread would let some 64 MB of it pile up before it looks for garbage.
+ */
+export function release(bytes: Uint8Array): void {
+  const { buffer, byteOffset, byteLength } = bytes
+  // Small buffers share their memory with others.
+  const isAlone = byteOffset === 0 && buffer.byteLength - byteLength <= SLACK
+  if (byteLength >= LARGE && isAlone && buffer instanceof ArrayBuffer) buffer.transfer(0)
+}
+
+const LARGE = 64 << 10
+/** What a decompressor may add to know that there is no more. */
+export const SLACK = 16
