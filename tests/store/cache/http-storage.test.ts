@@ -37,7 +37,7 @@ for (const [what, handler, code, message] of [
     'a compressed answer',
     sends('zzz', { 'content-encoding': 'gzip' }),
     'CACHE_INVALID',
-    /encoding gzip$/,
+    /encoding "gzip"$/,
   ],
   [
     'a truncated answer',
