@@ -27,7 +27,7 @@ const CHILD = fileURLToPath(new URL('../helpers/push-child.ts', import.meta.url)
 const { signal } = new AbortController()
 // Each is a process; more at a time would wait for the processor.
 const AT_A_TIME = 4
-// Where others see a difference, as in crash.test.ts.
+// Where others see a difference, as in store-crash.test.ts.
 const VISIBLE: readonly Change[] = ['rename', 'symlink', 'unlink', 'sync']
 const [first, , , last] = PACKAGES as [Derivation, Derivation, Derivation, Derivation]
 const SOME = [first, last]
