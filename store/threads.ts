@@ -9,7 +9,13 @@ export function threadsOf<Task, Result>(module: URL, most: number): Threads<Task
   let pool: Promise<import('tinypool').default> | undefined
   const start = async (): Promise<import('tinypool').default> => {
     const { Tinypool } = await import('tinypool')
-    return new Tinypool({ filename: module.href, minThreads: 1, maxThreads: most })
+    return new Tinypool({
+      filename: module.href,
+      minThreads: 1,
+      maxThreads: most,
+      // What a task leaves behind is garbage at once, and would otherwise pile up in each of them.
+      resourceLimits: { maxYoungGenerationSizeMb: 4 },
+    })
   }
   return {
     run: async task => {

@@ -9,6 +9,8 @@ import { release, SLACK } from './release.ts'
 export type Task =
   | {
       readonly type: 'frames'
+      /** The compressed frames, and perhaps others between them. */
+      readonly bytes: Uint8Array
       readonly frames: readonly CompressedFrame[]
       readonly selfDigest: string
     }
@@ -16,7 +18,9 @@ export type Task =
   | { readonly type: 'large'; readonly file: RestoredFile; readonly selfDigest: string }
 
 export interface CompressedFrame {
-  readonly data: Uint8Array
+  /** Where it is, and how many bytes it takes. */
+  readonly offset: number
+  readonly length: number
   /** Bytes when decompressed. */
   readonly size: number
   /** Small files that lie in it. */
@@ -53,7 +57,7 @@ export function perform(host: Host, task: Task): void {
   switch (task.type) {
     case 'frames':
       for (const frame of task.frames) {
-        const bytes = decompress(frame)
+        const bytes = decompress(task.bytes, frame)
         writeFrame(host, frame, { bytes, selfDigest })
         release(bytes)
       }
@@ -107,10 +111,10 @@ function copyLocal(host: Host, { file, source }: LocalFile, selfDigest: string):
   finishLarge(host, file, selfDigest)
 }
 
-function decompress({ data, size }: CompressedFrame): Buffer {
+function decompress(all: Uint8Array, { offset, length, size }: CompressedFrame): Buffer {
   let bytes: Buffer
   try {
-    bytes = zstdDecompressSync(data, {
+    bytes = zstdDecompressSync(all.subarray(offset, offset + length), {
       maxOutputLength: size,
       // One chunk for all of it, or it is put together from many.
       chunkSize: Math.max(size + SLACK, 64),

@@ -25,10 +25,7 @@ export interface Range {
   readonly pack: string
   readonly offset: number
   readonly length: number
-  readonly frames: readonly (Omit<CompressedFrame, 'data'> & {
-    readonly offset: number
-    readonly length: number
-  })[]
+  readonly frames: readonly CompressedFrame[]
 }
 
 // To fetch what lies between two frames costs less than one more request.

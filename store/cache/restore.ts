@@ -9,6 +9,7 @@ import { overlay } from './blank.ts'
 import { packPath } from './layout.ts'
 import { type LocalFiles, localFiles, type Siblings } from './local-files.ts'
 import { filesOf, type ObjectIndex } from './object-index.ts'
+import { release } from './release.ts'
 import { type LocalFile, writeSmall } from './restore-files.ts'
 import { planRestore, type Range, type RestorePlan } from './restore-plan.ts'
 import type { CacheStorage } from './storage.ts'
@@ -149,9 +150,7 @@ async function fetchRange(work: Work, range: Range): Promise<void> {
     )
   }
   onBytes(length)
-  const frames = range.frames.map(({ offset: from, length, size, files, parts }) => {
-    const start = from - offset
-    return { data: bytes.subarray(start, start + length), size, files, parts }
-  })
-  await workers.run({ type: 'frames', frames, selfDigest: self }, where)
+  const frames = range.frames.map(frame => ({ ...frame, offset: frame.offset - offset }))
+  await workers.run({ type: 'frames', bytes, frames, selfDigest: self }, where)
+  release(bytes)
 }

@@ -7,7 +7,7 @@ export interface CacheStorage {
   /** Its address without credentials, for messages. */
   readonly name: string
   /**
-   * Undefined where there is no such file, and only if that is certain. Throws CACHE_UNAVAILABLE where it
+   * Undefined where there is no such file, and only if that is certain; otherwise the caller's own bytes. Throws CACHE_UNAVAILABLE where it
    * cannot be told, CACHE_DENIED for missing or wrong credentials, CACHE_INVALID for more than `limit`
    * bytes, or for other bytes than the range.
    */

@@ -18,7 +18,7 @@ export function memoryStorage(files = new Map<string, Uint8Array>()): WritableSt
       if (data && ((end ?? 0) > data.length || (range?.length ?? data.length) > limit)) {
         throw new MixosError('CACHE_INVALID', `${path} has ${data.length} bytes`)
       }
-      return range ? data?.subarray(range.offset, end) : data
+      return data?.slice(range?.offset, end)
     },
     has: async (path, options) => {
       check(path, options)
