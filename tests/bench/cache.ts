@@ -4,19 +4,14 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import type { DerivationHash, ResolvedHash, StorePath } from '../../graph/store-path.ts'
-import { generateKey } from '../../store/cache/keys.ts'
-import { siblingsIn } from '../../store/cache/local-files.ts'
-import { pullerOf } from '../../store/cache/pull.ts'
-import { push } from '../../store/cache/push.ts'
+import type { DerivationHash, StorePath } from '../../graph/store-path.ts'
 import { directoryStorage } from '../../store/cache/storages/directory.ts'
-import { workersOn } from '../../store/cache/workers.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { removeTree } from '../../store/remove.ts'
-import { slotsOf } from '../../store/slots.ts'
 import { openStore, type Store } from '../../store/store.ts'
 import { substituterOf } from '../../store/substituter.ts'
 import { fileSystemSync } from '../../store/sync-file-system.ts'
+import { benchKey, pulled, pushed } from '../helpers/copies.ts'
 import { addTree } from '../helpers/temp-store.ts'
 
 const [tree, parent = tmpdir()] = process.argv.slice(2)
@@ -24,7 +19,6 @@ if (!tree) throw new Error('name a directory to push, such as an object of the s
 const directory = mkdtempSync(join(parent, 'mixos-bench-'))
 const at = (name: string): string => join(directory, name)
 const { signal } = new AbortController()
-const key = generateKey(nodeHost, 'bench')
 const report = (): void => undefined
 
 try {
@@ -81,7 +75,7 @@ async function manyObjects(): Promise<void> {
   await measure('push a closure of 2,001 tiny objects', () => pushed(store, [top], storage))
   const other = opened('many-other')
   await measure('pull it', () => pulled(other, [top], storage))
-  const policy = { keys: [key.public], threshold: 1 }
+  const policy = { keys: [benchKey.public], threshold: 1 }
   const cache = { name: 'bench', policy, open: async () => storage }
   await using substituter = substituterOf(other, [cache], { signal, report })
   await measure('look for 2,000 traces that are not there', async () => {
@@ -117,37 +111,6 @@ function nix(source: string): void {
       },
     ),
   )
-}
-
-async function pushed(
-  store: Store,
-  paths: readonly StorePath[],
-  storage: ReturnType<typeof directoryStorage>,
-): Promise<number> {
-  const traces = paths.map(path => {
-    const hash = Buffer.from(path.slice(0, 32)).toString('hex')
-    const hashes = { derivation: hash as DerivationHash, resolved: hash as ResolvedHash }
-    return { label: path.slice(33), ...hashes, outputs: { out: path } }
-  })
-  const { bytes } = await push(store, storage, traces, { key, signal, report })
-  return bytes
-}
-
-async function pulled(
-  store: Store,
-  paths: readonly StorePath[],
-  storage: ReturnType<typeof directoryStorage>,
-): Promise<number> {
-  let bytes = 0
-  await using workers = workersOn(nodeHost, { threads: true })
-  const puller = pullerOf(store, {
-    workers,
-    siblings: siblingsIn(store),
-    downloads: slotsOf(12),
-    signal,
-  })
-  await Promise.all(paths.map(path => puller.pull(storage, path, count => (bytes += count))))
-  return bytes
 }
 
 async function measure<T>(what: string, action: () => Promise<T>): Promise<T> {
