@@ -19,6 +19,7 @@ import { parseS3Address } from '../../store/cache/storages/s3-address.ts'
 import { openBucket } from '../../store/cache/storages/s3-bucket.ts'
 import type { Event } from '../../store/event.ts'
 import { nodeHost as host } from '../../store/hosts/node.ts'
+import { machineMirrors } from '../../store/mirrors.ts'
 import { objectClosure } from '../../store/object-closure.ts'
 import { realize } from '../../store/realize.ts'
 import { openStore, type Store } from '../../store/store.ts'
@@ -39,6 +40,16 @@ const tools = {
 const iso = packages.get('iso')
 const home = openStore({ directory: homeOf(process.env, process.cwd()), host })
 const token = '0123456789abcdef0123456789abcdef'
+
+// From nothing, this takes half an hour.
+test.before(() =>
+  realize(home, [iso], {
+    ...quietly(),
+    tools,
+    mirrors: machineMirrors(host, process.env),
+    cores: 2,
+  }),
+)
 
 /** Where a colleague pushes to, and where others take it from. */
 interface Place {
@@ -144,9 +155,7 @@ test.serial('a server that stops halfway is a miss, and the next cache has the r
 
 /** The image and what it refers to; not what it was made from, which is large. */
 async function pushIso(storage: WritableStorage): Promise<void> {
-  const realized = await realize(home, [iso], { ...quietly(), tools, jobs: 2, cores: 2 })
   const trace = home.trace(hashDerivation(iso)) as Trace
-  if (!realized.has(iso)) throw new Error('the image is not here')
   await push(home, storage, [trace], { key, signal, report: () => undefined })
 }
 

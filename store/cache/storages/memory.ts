@@ -18,7 +18,7 @@ export function memoryStorage(files = new Map<string, Uint8Array>()): WritableSt
       if (data && ((end ?? 0) > data.length || (range?.length ?? data.length) > limit)) {
         throw new MixosError('CACHE_INVALID', `${path} has ${data.length} bytes`)
       }
-      return data?.slice(range?.offset, end)
+      return data && Uint8Array.from(data.subarray(range?.offset, end))
     },
     has: async (path, options) => {
       check(path, options)
