@@ -94,10 +94,9 @@ function imagesOf(lock: Lock, system: System): Definitions {
       profile({
         name: 'system',
         version,
-        seeds: get('seeds-image'),
         packages: {
           busybox: get('busybox'),
-          baseFiles: get('base-files'),
+          'base-files': get('base-files'),
           init: get('init'),
         },
       }),

@@ -8,6 +8,7 @@ const loaders: Readonly<Record<string, () => Promise<Builtin>>> = {
   'builtin:fetch-url': async () => (await import('./fetch-url.ts')).fetchUrl,
   'builtin:files': async () => (await import('./files.ts')).writeFiles,
   'builtin:newc': async () => (await import('./newc.ts')).writeNewc,
+  'builtin:profile': async () => (await import('./profile.ts')).makeProfile,
   'builtin:unpack-deb': async () => (await import('./unpack-deb.ts')).unpack,
 }
 

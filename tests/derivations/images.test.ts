@@ -27,7 +27,7 @@ test('an image depends on its command line, and on each of its parts', t => {
 test('a profile does not depend on the order in which its packages are named', t => {
   const [one, two] = [part('one'), part('two')]
   const of = (packages: Record<string, typeof one>) =>
-    profile({ name: 'system', version: '1', seeds, packages })
+    profile({ name: 'system', version: '1', packages })
   t.deepEqual(of({ one, two }), of({ two, one }))
 })
 
