@@ -13,7 +13,7 @@ import { MixosError } from '../graph/error.ts'
 type Parser<T> = ReturnType<typeof option<Type<string, T>>>
 
 export const PackageName: Type<string, string> = { displayName: 'name', from: async text => text }
-const Path: Type<string, string> = {
+export const Path: Type<string, string> = {
   displayName: 'path',
   async from(text) {
     if (text === '' || text.includes('\0')) throw new Error(`not a path: ${JSON.stringify(text)}`)

@@ -2,14 +2,21 @@ import type { Derivation } from '../../graph/derivation.ts'
 import { formatPackageInfo, type PackageInfo, packageInfoPath } from '../../graph/package-info.ts'
 import { type ScriptSpec, script } from './script.ts'
 
+type Lists = Pick<PackageInfo, 'dependencies' | 'services' | 'config'>
+/** What a package says of itself; lists that are left out are empty. */
+export type PackageSpec = Omit<PackageInfo, keyof Lists> & Partial<Lists>
+
 export interface TargetPackageSpec
-  extends Omit<PackageInfo, 'dependencies' | 'services' | 'config'>,
+  extends PackageSpec,
     Pick<ScriptSpec, 'inputs' | 'env' | 'script'> {
   readonly seeds: Derivation
   readonly toolchain: Derivation
-  readonly dependencies?: readonly string[]
-  readonly services?: readonly string[]
-  readonly config?: readonly string[]
+}
+
+/** The file by which an object is a package: its path and its text. */
+export function descriptionOf(spec: PackageSpec): readonly [path: string, text: string] {
+  const info = { dependencies: [], services: [], config: [], ...spec }
+  return [packageInfoPath(info.name), formatPackageInfo(info)]
 }
 
 /**
@@ -19,14 +26,14 @@ export interface TargetPackageSpec
  */
 export function targetPackage(spec: TargetPackageSpec): Derivation {
   const { seeds, toolchain, inputs, env, script: build, ...about } = spec
-  const info = { dependencies: [], services: [], config: [], ...about }
-  const { name, version } = info
+  const { name, version } = about
+  const [packageInfoPath, packageInfo] = descriptionOf(about)
   return script({
     name,
     version,
     root: seeds,
     inputs: { toolchain, ...inputs },
-    env: { ...env, packageInfo: formatPackageInfo(info), packageInfoPath: packageInfoPath(name) },
+    env: { ...env, packageInfo, packageInfoPath },
     script: `${prepare}\n${build}\n${finish}`,
   })
 }

@@ -43,6 +43,7 @@ mkdir root
 cd root
 mkdir -p dev etc home mnt proc root run sys tmp usr var/log var/tmp
 mkdir -p mix/db/objects mix/db/traces mix/locks mix/log mix/profiles/system mix/roots mix/store mix/tmp
+echo 1 >mix/version
 xargs -a "$closure/paths" cp -a -t mix/store
 cp "$closure"/db/objects/*.json mix/db/objects/
 

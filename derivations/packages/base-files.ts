@@ -1,4 +1,5 @@
 import type { Derivation } from '../../graph/derivation.ts'
+import { descriptionOf } from '../build-support/target-package.ts'
 import { type TextFile, textFiles } from '../build-support/text-files.ts'
 
 export interface BaseFiles {
@@ -11,7 +12,19 @@ export interface BaseFiles {
 
 /** What a system finds in `/etc` before anything is installed; what starts it is not here. */
 export function baseFiles(spec: BaseFiles): Derivation {
-  const files = { ...accounts, ...login(spec), ...identity(spec), ...network }
+  const [path, description] = descriptionOf({
+    name: 'base-files',
+    version: spec.version,
+    description: 'Accounts, names and settings that every MixOS has',
+    license: 'MIT',
+  })
+  const files = {
+    ...accounts,
+    ...login(spec),
+    ...identity(spec),
+    ...network,
+    [path]: description,
+  }
   return textFiles({ name: 'base-files', version: spec.version, files })
 }
 

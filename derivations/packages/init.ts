@@ -1,4 +1,5 @@
 import type { Derivation } from '../../graph/derivation.ts'
+import { descriptionOf } from '../build-support/target-package.ts'
 import { textFiles } from '../build-support/text-files.ts'
 
 export interface Init {
@@ -13,10 +14,17 @@ export interface Init {
 
 /** What BusyBox's init runs: the start and the stop of a system, and a login on each of its consoles. */
 export function init({ version, consoles, init, sysctl }: Init): Derivation {
+  const [path, description] = descriptionOf({
+    name: 'init',
+    version,
+    description: 'What starts and stops the system, and its logins',
+    license: 'MIT',
+  })
   return textFiles({
     name: 'init',
     version,
     files: {
+      [path]: description,
       'etc/inittab': inittab(consoles),
       'etc/init.d/fstab': fstab,
       'etc/init.d/start': { executable: text(init, 'start.sh') },
