@@ -1,0 +1,21 @@
+import { resolve } from 'node:path'
+import type { Report } from '../../store/event.ts'
+import type { Host } from '../../store/host.ts'
+import type { Environment } from '../context.ts'
+
+/** What a command of `mix` gets from outside. */
+export interface MixContext {
+  /** Where the user is: relative paths on the command line start here. */
+  readonly directory: string
+  /** The store's directory. */
+  readonly root: string
+  readonly environment: Environment
+  readonly host: Host
+  readonly signal: AbortSignal
+  readonly report: Report
+}
+
+/** `/mix`; `$MIX_ROOT` is another one, for tests. */
+export function rootOf(environment: Environment, directory: string): string {
+  return resolve(directory, environment.MIX_ROOT || '/mix')
+}
