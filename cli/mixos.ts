@@ -1,65 +1,48 @@
-import { MixosError } from '../graph/error.ts'
-import { type ParsedCommandLine, parseCommandLine } from './command-line.ts'
+import type { Program } from './command-line.ts'
 import { type Context, homeOf, project } from './context.ts'
-import { type ExitCode, exit, exitCodeOf } from './exit.ts'
-import { openReporter, type Reporter } from './report.ts'
+import { runProgram } from './program.ts'
 
-/** The whole program: reads the command line, runs one command, prints what it found and exits. */
+/** The developer's program. */
+const mixos: Program<Context> = {
+  name: 'mixos',
+  version: '0.1.0',
+  description: 'builds a minimal Linux distribution as one reproducible build graph',
+  commands: {
+    realize: async context => (await import('./commands/realize.ts')).realize(context),
+    graph: async context => (await import('./commands/graph.ts')).graph(context),
+    explain: async context => (await import('./commands/explain.ts')).explain(context),
+    'why-depends': async context => (await import('./commands/why-depends.ts')).whyDepends(context),
+    closure: async context => (await import('./commands/closure.ts')).closure(context),
+    log: async context => (await import('./commands/log.ts')).log(context),
+    verify: async context => (await import('./commands/verify.ts')).verify(context),
+    gc: async context => (await import('./commands/gc.ts')).gc(context),
+    roots: async context => (await import('./commands/roots.ts')).roots(context),
+    lock: async context => (await import('./commands/lock.ts')).lock(context),
+    cache: async context => (await import('./commands/cache.ts')).cache(context),
+    boot: async context => (await import('./commands/boot.ts')).boot(context),
+  },
+  examples: [
+    { description: 'build the image and all it is made from', command: 'mixos realize iso' },
+    { description: 'see what that would take', command: 'mixos realize iso --dry-run' },
+    { description: 'start it in a virtual machine', command: 'mixos boot' },
+  ],
+}
+
 export async function main(): Promise<never> {
-  const { argv, env, stdout, stderr } = process
-  const reporter = openReporter({ out: stdout, err: stderr, environment: env, now: Date.now })
-  const interruption = listenForInterruption(reporter)
-  // `mixos graph iso | head`: nobody reads on, so there is nothing left to do.
-  stdout.on('error', error => exit(errorCode(error) === 'EPIPE' ? 0 : 70))
   const directory = process.cwd()
-  const context: Context = {
+  return runProgram(mixos, ({ signal, reporter }) => ({
     directory,
     project,
-    home: homeOf(env, directory),
-    environment: env,
-    signal: interruption.signal,
+    home: homeOf(process.env, directory),
+    environment: process.env,
+    signal,
     report: reporter.event,
     takeTerminal: note => {
       reporter.close()
       reporter.note(note)
     },
-  }
-  exit(await run(argv.slice(2), context, reporter))
+  }))
 }
-
-async function run(argv: string[], context: Context, reporter: Reporter): Promise<ExitCode> {
-  const asJson = argv.includes('--json')
-  try {
-    const parsed: ParsedCommandLine = await parseCommandLine(argv, context)
-    if ('help' in parsed) reporter.help(parsed.help)
-    else {
-      const answer = await parsed.run()
-      reporter.answer(answer, { asJson })
-      if (answer.isFailure) return 1
-    }
-    return 0
-  } catch (error) {
-    reporter.failure(error, { asJson })
-    return exitCodeOf(error)
-  }
-}
-
-/** The first signal asks every task to stop and clean up; the second one ends the process. */
-function listenForInterruption(reporter: Reporter): AbortController {
-  const controller = new AbortController()
-  const interrupt = (): void => {
-    if (controller.signal.aborted) {
-      reporter.close()
-      exit(130)
-    }
-    reporter.note('stopping; interrupt once more to stop at once')
-    controller.abort(new MixosError('CANCELLED', 'interrupted', { hint: 'the next run goes on' }))
-  }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
-  return controller
-}
-
-const errorCode = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
 
 // `node cli/mixos.ts` works as well, only slower to start than launch.js, which says why.
 if (import.meta.main) await main()

@@ -26,20 +26,22 @@ export interface Reporter {
 }
 
 export interface ReporterOptions {
+  /** Of the program. */
+  readonly name: string
   readonly out: Stream
   readonly err: Stream
   readonly environment: Environment
   readonly now: () => number
 }
 
-export function openReporter({ out, err, environment, now }: ReporterOptions): Reporter {
+export function openReporter({ name, out, err, environment, now }: ReporterOptions): Reporter {
   const terminal = openTerminal(err, environment)
   const paint = painter(terminal.hasColor)
   const progress = openProgress(terminal, now)
   const printed = new Set<unknown>()
 
   const print = (error: unknown): void => {
-    terminal.print(describeError(error, paint))
+    terminal.print(describeError(error, { name, paint }))
     printed.add(error)
   }
   return {
@@ -83,11 +85,14 @@ function describeWarning(
 }
 
 /** `error:` and what failed, why below it, and `hint:` with the next step. A bug comes with its stack. */
-function describeError(error: unknown, paint: Paint): string {
+function describeError(
+  error: unknown,
+  { name, paint }: { readonly name: string; readonly paint: Paint },
+): string {
   const label = paint('red', 'error:')
   if (!(error instanceof MixosError)) {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    const report = 'this is a bug in mixos: please report it with the lines above'
+    const report = `this is a bug in ${name}: please report it with the lines above`
     return `${label} ${printable(stack)}\n${describeHint(report, paint)}`
   }
   const lines = [`${label} ${printable(error.message)}`, ...causesOf(error.cause)]

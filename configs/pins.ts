@@ -1,4 +1,9 @@
-import type { Wanted } from '../graph/wanted.ts'
+import type { Source, Wanted } from '../graph/wanted.ts'
+
+const npm = (name: string, version: string): Source => ({
+  version,
+  urls: [`mirror://npm/${name}/-/${name.replace(/^.*\//, '')}-${version}.tgz`],
+})
 
 /** What `mixos lock update` pins, and whom it believes. Data only. */
 export const pins: Wanted = {
@@ -134,5 +139,17 @@ export const pins: Wanted = {
     tzdata: { debian: 'tzdata', file: '.orig.tar.gz' },
     'util-linux': { debian: 'util-linux', file: '.orig.tar.xz' },
     zlib: { debian: 'zlib', file: '.orig.tar.gz' },
+
+    // `mix`: its runtime, and what it imports, in the versions of package-lock.json.
+    bun: npm('@oven/bun-linux-x64-musl-baseline', '1.4.5'),
+    'npm/blake-hash-linux-x64-musl': npm('@napi-rs/blake-hash-linux-x64-musl', '1.3.4'),
+    'npm/ansi-regex': npm('ansi-regex', '6.6.0'),
+    'npm/chalk': npm('chalk', '5.6.2'),
+    'npm/cmd-ts': npm('cmd-ts', '0.15.0'),
+    'npm/debug': npm('debug', '4.4.3'),
+    'npm/didyoumean': npm('didyoumean', '1.2.2'),
+    'npm/fastest-levenshtein': npm('fastest-levenshtein', '1.0.16'),
+    'npm/ms': npm('ms', '2.1.3'),
+    'npm/strip-ansi': npm('strip-ansi', '7.2.0'),
   },
 }

@@ -9,6 +9,7 @@ import { linux } from './kernel/linux.ts'
 import { baseFiles } from './packages/base-files.ts'
 import { busybox } from './packages/busybox.ts'
 import { init, text } from './packages/init.ts'
+import { mix } from './packages/mix.ts'
 import { musl } from './packages/musl.ts'
 import { bootstrap } from './seeds/bootstrap.ts'
 import { seedRoot } from './seeds/seed-root.ts'
@@ -74,6 +75,14 @@ function packagesOf(lock: Lock, system: System): Definitions {
         config: system.busybox,
       }),
     init: () => init(system),
+    mix: ({ get }) =>
+      mix(lock, {
+        version: system.version,
+        seeds: get('seeds-build'),
+        musl: get('musl'),
+        libraries: get('gcc-libraries'),
+        sources: system.mix,
+      }),
   }
 }
 

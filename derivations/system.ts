@@ -19,4 +19,6 @@ export interface System {
   readonly sysctl: string
   /** The scripts that start the machine, by file name. */
   readonly init: Readonly<Record<string, string>>
+  /** What the package manager is compiled from, by path. */
+  readonly mix: Readonly<Record<string, string>>
 }

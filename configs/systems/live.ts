@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { System } from '../../derivations/system.ts'
+import { mixSources } from '../mix-sources.ts'
 
 const configs = join(import.meta.dirname, '..')
 
@@ -18,6 +19,7 @@ export function live(): System {
     commandLine: ['console=ttyS0,115200', 'console=tty0', 'page_alloc.shuffle=1'],
     sysctl: readFileSync(join(configs, 'security/sysctl.conf'), 'utf8'),
     init: textsIn('init'),
+    mix: mixSources(),
   }
 }
 

@@ -21,6 +21,7 @@ function reporter({
   })
   let time = 0
   const report = openReporter({
+    name: 'mixos',
     out: stream('out'),
     err: stream('err'),
     environment,

@@ -1,0 +1,57 @@
+import { MixosError } from '../graph/error.ts'
+import { type ParsedCommandLine, type Program, parseCommandLine } from './command-line.ts'
+import { type ExitCode, exit, exitCodeOf } from './exit.ts'
+import { openReporter, type Reporter } from './report.ts'
+
+/** Reads the command line, runs one command, prints what it found and exits. */
+export async function runProgram<Context>(
+  program: Program<Context>,
+  contextOf: (from: { readonly signal: AbortSignal; readonly reporter: Reporter }) => Context,
+): Promise<never> {
+  const { argv, env, stdout, stderr } = process
+  const { name } = program
+  const reporter = openReporter({ name, out: stdout, err: stderr, environment: env, now: Date.now })
+  const { signal } = listenForInterruption(reporter)
+  // `mixos graph iso | head`: nobody reads on, so there is nothing left to do.
+  stdout.on('error', error => exit(errorCode(error) === 'EPIPE' ? 0 : 70))
+  exit(
+    await run(program, { argv: argv.slice(2), context: contextOf({ signal, reporter }), reporter }),
+  )
+}
+
+async function run<Context>(
+  program: Program<Context>,
+  { argv, context, reporter }: { argv: string[]; context: Context; reporter: Reporter },
+): Promise<ExitCode> {
+  const asJson = argv.includes('--json')
+  try {
+    const parsed: ParsedCommandLine = await parseCommandLine(program, argv, context)
+    if ('help' in parsed) reporter.help(parsed.help)
+    else {
+      const answer = await parsed.run()
+      reporter.answer(answer, { asJson })
+      if (answer.isFailure) return 1
+    }
+    return 0
+  } catch (error) {
+    reporter.failure(error, { asJson })
+    return exitCodeOf(error)
+  }
+}
+
+/** The first signal asks every task to stop and clean up; the second one ends the process. */
+function listenForInterruption(reporter: Reporter): AbortController {
+  const controller = new AbortController()
+  const interrupt = (): void => {
+    if (controller.signal.aborted) {
+      reporter.close()
+      exit(130)
+    }
+    reporter.note('stopping; interrupt once more to stop at once')
+    controller.abort(new MixosError('CANCELLED', 'interrupted', { hint: 'the next run goes on' }))
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
+  return controller
+}
+
+const errorCode = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code

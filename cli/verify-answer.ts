@@ -1,0 +1,17 @@
+import type { Store } from '../store/store.ts'
+import { verify } from '../store/verify.ts'
+import { plural } from './format.ts'
+import type { Answer } from './report.ts'
+
+/** What reading the whole store finds. */
+export function verifyAnswer(store: Store): Answer {
+  const { checked, problems } = verify(store)
+  const lines = problems.map(({ path, message }) => `${store.hostPath(path)}: ${message}`)
+  const result =
+    problems.length === 0 ? 'all is well' : `${plural(problems.length, 'problem')} found`
+  return {
+    text: [...lines, `${plural(checked, 'object')} checked: ${result}`].join('\n'),
+    record: { checked, problems },
+    isFailure: problems.length > 0,
+  }
+}

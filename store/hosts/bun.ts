@@ -1,0 +1,39 @@
+import { dlopen, ptr, read } from 'bun:ffi'
+import { getSystemErrorName } from 'node:util'
+import { hostWith } from './machine.ts'
+
+/** The real machine, under Bun on musl, where Node's native modules do not load. */
+export const bunHost = hostWith(tryLock)
+
+const SET_LOCK_OF_DESCRIPTION = 37
+const SHARED = 0
+const EXCLUSIVE = 1
+const HELD = ['EAGAIN', 'EACCES']
+
+/** The locks that node.ts has: of the open file, not of the process, and over all of it. */
+function tryLock(fd: number, how: 'shared' | 'exclusive'): boolean {
+  const { fcntl, __errno_location } = library()
+  // struct flock: the type and, zero, the rest: from the start of the file to its end.
+  const lock = Buffer.alloc(32)
+  lock.writeInt16LE(how === 'shared' ? SHARED : EXCLUSIVE, 0)
+  if (fcntl(fd, SET_LOCK_OF_DESCRIPTION, ptr(lock)) === 0) return true
+  const code = getSystemErrorName(-read.i32(__errno_location()))
+  if (HELD.includes(code)) return false
+  throw Object.assign(new Error(`${code}: cannot lock descriptor ${fd}`), { code })
+}
+
+interface Library {
+  fcntl(fd: number, command: number, argument: number): number
+  /** Where the error of the last call is. */
+  __errno_location(): number
+}
+
+let loaded: Library | undefined
+/** The C library, which musl's loader finds by this name without a file. */
+function library(): Library {
+  loaded ??= dlopen<Library>('libc.musl-x86_64.so.1', {
+    fcntl: { args: ['i32', 'i32', 'ptr'], returns: 'i32' },
+    __errno_location: { args: [], returns: 'ptr' },
+  }).symbols
+  return loaded
+}

@@ -1,0 +1,159 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  fchmodSync,
+  fstatSync,
+  fsync,
+  futimesSync,
+  lchownSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  open,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { dirname } from 'node:path'
+import { promisify } from 'node:util'
+import type { Files, Host } from '../host.ts'
+import { nodeNetwork } from './node-network.ts'
+
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_RDWR, O_NOFOLLOW, O_DIRECTORY } = constants
+const FLAGS = {
+  read: O_RDONLY | O_NOFOLLOW,
+  create: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
+  // A shared lock needs reading, an exclusive one writing.
+  lock: O_RDWR | O_CREAT | O_NOFOLLOW,
+  write: O_WRONLY | O_NOFOLLOW,
+  directory: O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
+}
+// Second 1, not 0: some tools take 0 for "no time".
+const MTIME = 1
+
+const openLater = promisify(open)
+const syncLater = promisify(fsync)
+
+const files: Omit<Files, 'tryLock'> = {
+  read: path => absentAsUndefined(() => readFileSync(path)),
+  lstat: path => {
+    try {
+      return lstatSync(path, { throwIfNoEntry: false })
+    } catch (error) {
+      // Below a file there is nothing, and that is certain.
+      if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined
+      throw error
+    }
+  },
+  list: path => readdirSync(path).sort(),
+  readLink: path => readlinkSync(path),
+  makeDirectory,
+  writeNew: (path, data, mode = 0o644) => writeFileSync(path, data, { flag: 'wx', mode }),
+  open: (path, how) => openSync(path, FLAGS[how], 0o644),
+  statOf: fd => fstatSync(fd),
+  readInto: (fd, buffer) => readSync(fd, buffer),
+  readAt: (fd, buffer, position) => readSync(fd, buffer, 0, buffer.length, position),
+  writeFrom: (fd, data) => {
+    for (let done = 0; done < data.length; ) done += writeSync(fd, data, done)
+  },
+  writeAt: (fd, data, position) => {
+    for (let done = 0; done < data.length; ) {
+      done += writeSync(fd, data, done, data.length - done, position + done)
+    }
+  },
+  seal: (fd, executable) => {
+    fchmodSync(fd, executable ? 0o555 : 0o444)
+    futimesSync(fd, MTIME, MTIME)
+  },
+  close: fd => closeSync(fd),
+  sealPath: (path, type) => {
+    if (type === 'directory') chmodSync(path, 0o555)
+    lutimesSync(path, MTIME, MTIME)
+  },
+  changeMode: (path, mode) => chmodSync(path, mode),
+  changeOwner: (path, uid, gid) => lchownSync(path, uid, gid),
+  symlink: (target, path) => symlinkSync(target, path),
+  rename: (from, to) => renameSync(from, to),
+  unlink: path => void absentAsUndefined(() => unlinkSync(path)),
+  removeDirectory: path => rmdirSync(path),
+  removeAll: path => rmSync(path, { recursive: true, force: true }),
+  sync: async path => {
+    const fd = await openLater(path, O_RDONLY | O_NOFOLLOW)
+    try {
+      await syncLater(fd)
+    } finally {
+      closeSync(fd)
+    }
+  },
+  freeSpace: path => {
+    const { bavail, bsize } = statfsSync(path)
+    return bavail * bsize
+  },
+}
+
+/** The real machine, as far as it is the same for every runtime with Node's modules. */
+export const hostWith = (tryLock: Files['tryLock']): Host => ({
+  files: { ...files, tryLock },
+  processes: { spawn, kill, cpus: availableParallelism(), uid: process.geteuid?.() ?? -1 },
+  network: nodeNetwork,
+  now: Date.now,
+  randomHex: digits =>
+    randomBytes(Math.ceil(digits / 2))
+      .toString('hex')
+      .slice(0, digits),
+})
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+// Not by mkdir's own `recursive`: on a path such as /proc/x, Node 24 tries for ever.
+function makeDirectory(path: string, mode = 0o755): void {
+  try {
+    makeOneDirectory(path, mode)
+  } catch (error) {
+    const parent = dirname(path)
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === path) throw error
+    if (!existsSync(parent)) makeDirectory(parent)
+    // Again also where the parent exists: another process may have made it since.
+    makeOneDirectory(path, mode)
+  }
+}
+
+function makeOneDirectory(path: string, mode: number): void {
+  try {
+    mkdirSync(path, mode)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'EEXIST' || !statSync(path).isDirectory()) throw error
+  }
+}
+
+function absentAsUndefined<T>(action: () => T): T | undefined {
+  try {
+    return action()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
