@@ -4,6 +4,7 @@ import { grub } from './boot/grub.ts'
 import { initramfs } from './images/initramfs.ts'
 import { iso } from './images/iso.ts'
 import { profile } from './images/profile.ts'
+import { repository } from './images/repository.ts'
 import { rootfs } from './images/rootfs.ts'
 import { linux } from './kernel/linux.ts'
 import { baseFiles } from './packages/base-files.ts'
@@ -109,7 +110,20 @@ function imagesOf(lock: Lock, system: System): Definitions {
           init: get('init'),
         },
       }),
-    rootfs: ({ get }) => rootfs({ version, seeds: get('seeds-image'), system: get('system') }),
+    'medium-repository': ({ get }) =>
+      repository({
+        name: 'medium-repository',
+        version,
+        packages: Object.fromEntries(system.offered.map(name => [name, get(name)])),
+      }),
+    rootfs: ({ get }) =>
+      rootfs({
+        version,
+        seeds: get('seeds-image'),
+        system: get('system'),
+        mix: get('mix'),
+        repository: get('medium-repository'),
+      }),
     iso: ({ get }) =>
       iso({
         version,
@@ -118,6 +132,7 @@ function imagesOf(lock: Lock, system: System): Definitions {
         kernel: get('kernel'),
         initramfs: get('initramfs'),
         rootfs: get('rootfs'),
+        repository: get('medium-repository'),
         commandLine: system.commandLine,
       }),
   }

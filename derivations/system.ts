@@ -17,6 +17,8 @@ export interface System {
   readonly commandLine: readonly string[]
   /** Settings that the kernel gets at start-up, as in `sysctl.conf`. */
   readonly sysctl: string
+  /** Packages that the medium offers to install. */
+  readonly offered: readonly string[]
   /** The scripts that start the machine, by file name. */
   readonly init: Readonly<Record<string, string>>
   /** What the package manager is compiled from, by path. */

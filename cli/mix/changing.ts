@@ -1,7 +1,13 @@
 import { createInterface } from 'node:readline/promises'
 import { flag } from 'cmd-ts'
 import { MixosError } from '../../graph/error.ts'
-import { type Change, describeChange, isEmpty, planChange, type Wish } from '../../store/target/change.ts'
+import {
+  type Change,
+  describeChange,
+  isEmpty,
+  planChange,
+  type Wish,
+} from '../../store/target/change.ts'
 import { missingOf, perform } from '../../store/target/perform.ts'
 import { jsonFlag } from '../args.ts'
 import { bytes, plural } from '../format.ts'
@@ -55,7 +61,9 @@ export async function change(context: MixContext, wish: Wish, flags: ChangeFlags
       },
     })
     return {
-      text: [...lines, `generation ${generation.number} is current; fetched ${bytes(came)}`].join('\n'),
+      text: [...lines, `generation ${generation.number} is current; fetched ${bytes(came)}`].join(
+        '\n',
+      ),
       record: { ...recordOf(planned), generation: generation.number, bytes: came },
     }
   } finally {
@@ -77,7 +85,11 @@ function recordOf({ added, removed, replaced }: Change): object {
   return {
     added: added.map(named),
     removed: removed.map(named),
-    replaced: replaced.map(({ from, to }) => ({ name: to.name, from: from.version, to: to.version })),
+    replaced: replaced.map(({ from, to }) => ({
+      name: to.name,
+      from: from.version,
+      to: to.version,
+    })),
   }
 }
 

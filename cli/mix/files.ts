@@ -19,7 +19,11 @@ export function files(context: MixContext) {
       const machine = openMachine(context)
       const installed = installedNow(machine)
       const found = installed.find(one => one.name === name)
-      if (!found) throw unknownPackage(name, installed.map(one => one.name))
+      if (!found)
+        throw unknownPackage(
+          name,
+          installed.map(one => one.name),
+        )
       const entries = machine.store.record(found.path)?.manifest.entries ?? []
       const paths = entries
         .filter(({ type }) => type !== 'directory')

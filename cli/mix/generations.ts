@@ -1,5 +1,5 @@
 import { command } from 'cmd-ts'
-import { currentGeneration, generations as all } from '../../store/target/generations.ts'
+import { generations as all, currentGeneration } from '../../store/target/generations.ts'
 import { installedIn } from '../../store/target/installed.ts'
 import { jsonFlag } from '../args.ts'
 import { plural, table } from '../format.ts'

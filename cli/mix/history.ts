@@ -24,7 +24,8 @@ export function history(context: MixContext) {
         changes: differences(versions[index - 1] ?? new Map(), versions[index] ?? new Map()),
       }))
       const text = records.map(({ generation, at, user, command, changes }) => {
-        const when = at === undefined ? '' : ` ${new Date(at).toISOString().slice(0, 19).replace('T', ' ')}`
+        const when =
+          at === undefined ? '' : ` ${new Date(at).toISOString().slice(0, 19).replace('T', ' ')}`
         const who = user === undefined ? ' the image' : ` ${user}: mix ${command?.join(' ')}`
         return [`${generation}${when}${who}`, ...changes.map(change => `  ${change}`)].join('\n')
       })
@@ -33,7 +34,10 @@ export function history(context: MixContext) {
   })
 }
 
-function differences(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): string[] {
+function differences(
+  before: ReadonlyMap<string, string>,
+  after: ReadonlyMap<string, string>,
+): string[] {
   const names = [...new Set([...before.keys(), ...after.keys()])].sort()
   return names.flatMap(name => {
     const [from, to] = [before.get(name), after.get(name)]

@@ -24,12 +24,18 @@ export function info(context: MixContext) {
       const offer = newestOf(offered).get(name)
       const found = here ?? offer
       if (!found) {
-        throw unknownPackage(name, [...installed, ...offered].map(one => one.name))
+        throw unknownPackage(
+          name,
+          [...installed, ...offered].map(one => one.name),
+        )
       }
       const rows: [string, string | undefined][] = [
         ['name', found.name],
         ['version', found.version],
-        ['installed', here ? (here.isRequested ? 'yes' : 'yes, because another package needs it') : 'no'],
+        [
+          'installed',
+          here ? (here.isRequested ? 'yes' : 'yes, because another package needs it') : 'no',
+        ],
         ['newest', offer?.version],
         ['description', found.description],
         ['license', found.license],

@@ -23,7 +23,9 @@ export function install(context: MixContext) {
     ],
     handler: async ({ wanted, ...flags }) => {
       if (wanted.length === 0) {
-        throw new MixosError('BAD_ARGUMENT', 'name at least one package', { hint: 'try: mix search' })
+        throw new MixosError('BAD_ARGUMENT', 'name at least one package', {
+          hint: 'try: mix search',
+        })
       }
       return change(context, { install: wanted.map(parseRequirement) }, flags)
     },

@@ -14,8 +14,14 @@ export function list(context: MixContext) {
     description: 'list packages: the installed ones, unless it is said otherwise',
     args: {
       installed: flag({ long: 'installed', description: 'those that are installed (the default)' }),
-      outdated: flag({ long: 'outdated', description: 'installed ones of which there is a newer version' }),
-      available: flag({ long: 'available', description: 'the newest version of all that repositories offer' }),
+      outdated: flag({
+        long: 'outdated',
+        description: 'installed ones of which there is a newer version',
+      }),
+      available: flag({
+        long: 'available',
+        description: 'the newest version of all that repositories offer',
+      }),
       json: jsonFlag,
     },
     examples: [

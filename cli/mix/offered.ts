@@ -31,7 +31,8 @@ export function repositoriesOf(context: MixContext): Repository[] {
   const list: unknown = parseJson(text.toString(), at)
   if (!Array.isArray(list)) throw invalid(at, 'it is no list')
   return list.map((item: unknown, index) => {
-    if (typeof item !== 'object' || item === null) throw invalid(at, `entry ${index + 1} is no record`)
+    if (typeof item !== 'object' || item === null)
+      throw invalid(at, `entry ${index + 1} is no record`)
     const { name, url, root, ...rest } = item as Record<string, unknown>
     if (!isName(name)) throw invalid(at, `entry ${index + 1} has the name ${shown(String(name))}`)
     if (typeof url !== 'string') throw invalid(at, `${name} has the url ${shown(String(url))}`)

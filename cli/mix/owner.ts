@@ -20,7 +20,9 @@ export function owner(context: MixContext) {
       const machine = openMachine(context)
       const installed = installedNow(machine)
       const at = resolve(context.directory, file)
-      const config = installed.find(one => one.config.some(path => at === join(machine.root, 'etc', path)))
+      const config = installed.find(one =>
+        one.config.some(path => at === join(machine.root, 'etc', path)),
+      )
       const real = context.host.files.realPath(at)
       const object = real?.startsWith(`${machine.store.layout.objects}/`)
         ? parseStorePath(real.slice(machine.store.layout.objects.length + 1).split('/')[0] ?? '')
@@ -30,7 +32,8 @@ export function owner(context: MixContext) {
         const { name, version } = found
         return { text: `${name} ${version}`, record: { file: at, package: name, version } }
       }
-      const what = real === undefined ? `there is no ${at}` : `${at} belongs to no installed package`
+      const what =
+        real === undefined ? `there is no ${at}` : `${at} belongs to no installed package`
       throw new MixosError('PACKAGE_UNKNOWN', object ? `${what}; it is in ${object}` : what)
     },
   })

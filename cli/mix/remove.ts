@@ -11,7 +11,11 @@ export function remove(context: MixContext) {
     args: {
       ...changeFlags,
       cascade: flag({ long: 'cascade', description: 'remove what depends on them too' }),
-      names: restPositionals({ displayName: 'name', type: PackageName, description: 'the packages' }),
+      names: restPositionals({
+        displayName: 'name',
+        type: PackageName,
+        description: 'the packages',
+      }),
     },
     examples: [{ description: 'no web server any more', command: 'mix remove nginx' }],
     handler: async ({ names, cascade, ...flags }) => {

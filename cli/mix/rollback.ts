@@ -28,7 +28,10 @@ export function rollback(context: MixContext) {
       const packages = installedIn(machine.store, found.path)
       return {
         text: `generation ${found.number} is current: ${plural(packages.length, 'package')}`,
-        record: { generation: found.number, packages: packages.map(({ name, version }) => ({ name, version })) },
+        record: {
+          generation: found.number,
+          packages: packages.map(({ name, version }) => ({ name, version })),
+        },
       }
     },
   })

@@ -45,7 +45,10 @@ async function updateOne(context: MixContext, repository: Repository): Promise<s
   const { host, signal } = context
   const trusted = host.files.read(join(openMachine(context).root, root))
   if (!trusted) {
-    throw new MixosError('REPOSITORY_INVALID', `${name}: there is no ${root}, which says whom to believe`)
+    throw new MixosError(
+      'REPOSITORY_INVALID',
+      `${name}: there is no ${root}, which says whom to believe`,
+    )
   }
   const storage = openRepository(host, url)
   try {

@@ -19,7 +19,11 @@ export function why(context: MixContext) {
     handler: async ({ name }): Promise<Answer> => {
       const installed = installedNow(openMachine(context))
       const found = installed.find(one => one.name === name)
-      if (!found) throw unknownPackage(name, installed.map(one => one.name))
+      if (!found)
+        throw unknownPackage(
+          name,
+          installed.map(one => one.name),
+        )
       const chain = chainTo(found, installed)
       const names = chain.map(one => one.name)
       const text = found.isRequested

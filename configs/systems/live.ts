@@ -18,6 +18,7 @@ export function live(): System {
     // Messages go to both consoles; the last one is /dev/console. The page allocator's shuffling has no other switch.
     commandLine: ['console=ttyS0,115200', 'console=tty0', 'page_alloc.shuffle=1'],
     sysctl: readFileSync(join(configs, 'security/sysctl.conf'), 'utf8'),
+    offered: ['ca-certificates', 'curl', 'iptables', 'nginx', 'openssh', 'openssl'],
     init: textsIn('init'),
     mix: mixSources(),
   }

@@ -17,8 +17,14 @@ export function profile({ name, version, packages }: ProfileSpec): Derivation {
     version,
     builder: ['builtin:profile'],
     env: { requested: Object.keys(packages).sort().join(' ') },
-    inputs: Object.fromEntries(
-      Object.entries(packages).map(([name, drv]) => [name.replaceAll(/[^a-z0-9]/g, '_'), drv]),
-    ),
+    inputs: inputsOf(packages),
   })
+}
+
+/** Packages as inputs, whose names hold no dash. */
+export function inputsOf(
+  packages: Readonly<Record<string, Derivation>>,
+): Record<string, Derivation> {
+  const name = (text: string): string => text.replaceAll(/[^a-z0-9]/g, '_')
+  return Object.fromEntries(Object.entries(packages).map(([key, drv]) => [name(key), drv]))
 }

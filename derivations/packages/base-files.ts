@@ -17,12 +17,14 @@ export function baseFiles(spec: BaseFiles): Derivation {
     version: spec.version,
     description: 'Accounts, names and settings that every MixOS has',
     license: 'MIT',
+    config: ['mix/repositories.json'],
   })
   const files = {
     ...accounts,
     ...login(spec),
     ...identity(spec),
     ...network,
+    ...packages,
     [path]: description,
   }
   return textFiles({ name: 'base-files', version: spec.version, files })
@@ -70,6 +72,15 @@ VERSION_ID=${version}
 PRETTY_NAME="MixOS ${version}"
 `,
 })
+
+const packages: Files = {
+  // It is in a profile of its own, so that no change of the system's takes it away.
+  'bin/mix': { symlink: '/mix/profiles/mix/current/bin/mix' },
+  'etc/mix/repositories.json': `[
+  { "name": "medium", "url": "/run/mixos/medium/mixos/repository" }
+]
+`,
+}
 
 const network: Files = {
   'etc/hosts': '127.0.0.1 localhost\n::1 localhost\n',

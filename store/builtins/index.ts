@@ -9,6 +9,7 @@ const loaders: Readonly<Record<string, () => Promise<Builtin>>> = {
   'builtin:files': async () => (await import('./files.ts')).writeFiles,
   'builtin:newc': async () => (await import('./newc.ts')).writeNewc,
   'builtin:profile': async () => (await import('./profile.ts')).makeProfile,
+  'builtin:repository': async () => (await import('./repository.ts')).makeRepository,
   'builtin:unpack-deb': async () => (await import('./unpack-deb.ts')).unpack,
 }
 

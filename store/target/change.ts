@@ -43,7 +43,10 @@ export interface Change {
  */
 export function planChange(
   wish: Wish,
-  { installed, offered }: { installed: readonly InstalledPackage[]; offered: readonly PackageEntry[] },
+  {
+    installed,
+    offered,
+  }: { installed: readonly InstalledPackage[]; offered: readonly PackageEntry[] },
 ): Change {
   const now = new Map(installed.map(found => [found.name, candidateOf(found)]))
   const removed = removedBy(wish, installed)
@@ -56,7 +59,8 @@ export function planChange(
     wish.upgrade === 'all' || (wish.upgrade?.includes(name) ?? false)
   const candidates = candidatesOf([...now.values()], offered, mayChange)
   const isHeld = ({ name }: Candidate): boolean =>
-    !mayChange(name) && !install.some(wanted => wanted.name === name && wanted.constraints.length > 0)
+    !mayChange(name) &&
+    !install.some(wanted => wanted.name === name && wanted.constraints.length > 0)
   const solution = solve({
     packages: candidates,
     requests: [...kept, ...install],
@@ -66,7 +70,11 @@ export function planChange(
     candidates.find(one => one.name === name && one.version === version),
   ) as Candidate[]
   refuseBroken(wish, chosen)
-  return difference(now, chosen, [...kept, ...install].map(({ name }) => name))
+  return difference(
+    now,
+    chosen,
+    [...kept, ...install].map(({ name }) => name),
+  )
 }
 
 /** Throws PACKAGE_UNKNOWN, with the nearest name. */
@@ -78,7 +86,10 @@ export function unknownPackage(name: string, known: readonly string[]): MixosErr
 }
 
 /** All that is to go: the named ones and, if that is wanted, all that need them. */
-function removedBy({ remove = [], cascade }: Wish, installed: readonly InstalledPackage[]): Set<string> {
+function removedBy(
+  { remove = [], cascade }: Wish,
+  installed: readonly InstalledPackage[],
+): Set<string> {
   const names = installed.map(({ name }) => name)
   const unknown = remove.find(name => !names.includes(name))
   if (unknown !== undefined) {

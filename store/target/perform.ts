@@ -1,7 +1,7 @@
 import type { StorePath } from '../../graph/store-path.ts'
-import type { CacheStorage } from '../cache/storage.ts'
 import { siblingsIn } from '../cache/local-files.ts'
 import { pullerOf } from '../cache/pull.ts'
+import type { CacheStorage } from '../cache/storage.ts'
 import { workersOn } from '../cache/workers.ts'
 import { slotsOf } from '../slots.ts'
 import type { Store } from '../store.ts'

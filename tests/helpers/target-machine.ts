@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { formatPackageInfo, type PackageInfo, packageInfoPath } from '../../graph/package-info.ts'
-import type { StorePath } from '../../graph/store-path.ts'
+import { labelOfPath, type StorePath } from '../../graph/store-path.ts'
 import type { Event } from '../../store/event.ts'
 import type { Host } from '../../store/host.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
@@ -25,7 +25,9 @@ export async function newMachine(
   const { store } = machine
   store.host.files.makeDirectory(join(store.layout.profiles, 'system'))
   store.host.files.makeDirectory(join(machine.root, 'etc'))
-  const path = await profileOf(store, await packages(store))
+  const found = await packages(store)
+  const names = found.map(path => labelOfPath(path).replace(/-1$/, ''))
+  const path = await profileOf(store, found, names)
   const first = { number: 1, path, made: { at: 0, user: 'image', command: [] } }
   await addGeneration(store, first)
   await switchTo(store, first)

@@ -20,10 +20,10 @@ const offer = (...args: Parameters<typeof info>): PackageEntry => {
   const sizes = { installedSize: 1, downloadSize: 1 }
   return { ...about, hash: '0'.repeat(64) as ObjectHash, closure: [about.path], ...sizes }
 }
-const installed = (
-  isRequested: boolean,
-  ...args: Parameters<typeof info>
-): InstalledPackage => ({ ...info(...args), isRequested })
+const installed = (isRequested: boolean, ...args: Parameters<typeof info>): InstalledPackage => ({
+  ...info(...args),
+  isRequested,
+})
 
 const offered = [
   offer('nginx', '1.26', ['pcre>=10']),
@@ -39,7 +39,10 @@ test('installing takes the newest version with all that it needs', t => {
 })
 
 test('a range decides which version is installed', t => {
-  t.deepEqual(lines({ install: ['nginx<1.28'] }, [base]), ['install  nginx 1.26', 'install  pcre 10.2'])
+  t.deepEqual(lines({ install: ['nginx<1.28'] }, [base]), [
+    'install  nginx 1.26',
+    'install  pcre 10.2',
+  ])
 })
 
 test('what is installed stays as it is when something else is installed', t => {
@@ -48,32 +51,58 @@ test('what is installed stays as it is when something else is installed', t => {
 })
 
 test('installing what is installed changes nothing, unless a range asks for it', t => {
-  const now = [base, installed(true, 'nginx', '1.26', ['pcre>=10']), installed(false, 'pcre', '10.1')]
+  const now = [
+    base,
+    installed(true, 'nginx', '1.26', ['pcre>=10']),
+    installed(false, 'pcre', '10.1'),
+  ]
   t.deepEqual(lines({ install: ['nginx'] }, now), [])
   t.deepEqual(lines({ install: ['nginx>1.26'] }, now), ['upgrade  nginx 1.26 -> 1.28'])
 })
 
 test('upgrading takes the newest of all, or of what was named', t => {
-  const now = [base, installed(true, 'nginx', '1.26', ['pcre>=10']), installed(false, 'pcre', '10.1')]
-  t.deepEqual(lines({ upgrade: 'all' }, now), ['upgrade  nginx 1.26 -> 1.28', 'upgrade  pcre 10.1 -> 10.2'])
+  const now = [
+    base,
+    installed(true, 'nginx', '1.26', ['pcre>=10']),
+    installed(false, 'pcre', '10.1'),
+  ]
+  t.deepEqual(lines({ upgrade: 'all' }, now), [
+    'upgrade  nginx 1.26 -> 1.28',
+    'upgrade  pcre 10.1 -> 10.2',
+  ])
   t.deepEqual(lines({ upgrade: ['pcre'] }, now), ['upgrade  pcre 10.1 -> 10.2'])
 })
 
 test('removing takes along what nothing needs any more', t => {
-  const now = [base, installed(true, 'nginx', '1.26', ['pcre>=10']), installed(false, 'pcre', '10.1')]
+  const now = [
+    base,
+    installed(true, 'nginx', '1.26', ['pcre>=10']),
+    installed(false, 'pcre', '10.1'),
+  ]
   t.deepEqual(lines({ remove: ['nginx'] }, now), ['remove   nginx 1.26', 'remove   pcre 10.1'])
 })
 
 test('what was asked for by itself stays when what needs it goes', t => {
-  const now = [base, installed(true, 'nginx', '1.26', ['pcre>=10']), installed(true, 'pcre', '10.1')]
+  const now = [
+    base,
+    installed(true, 'nginx', '1.26', ['pcre>=10']),
+    installed(true, 'pcre', '10.1'),
+  ]
   t.deepEqual(lines({ remove: ['nginx'] }, now), ['remove   nginx 1.26'])
 })
 
 test('removing what another package needs is refused and says what needs it, or takes that along', t => {
-  const now = [base, installed(true, 'nginx', '1.26', ['pcre>=10']), installed(true, 'pcre', '10.1')]
+  const now = [
+    base,
+    installed(true, 'nginx', '1.26', ['pcre>=10']),
+    installed(true, 'pcre', '10.1'),
+  ]
   const error = t.throws(() => plan({ remove: ['pcre'] }, now), { code: 'PACKAGE_CONFLICT' })
   t.is(error?.message, 'pcre cannot be removed: nginx 1.26 depends on it')
-  t.deepEqual(lines({ remove: ['pcre'], cascade: true }, now), ['remove   nginx 1.26', 'remove   pcre 10.1'])
+  t.deepEqual(lines({ remove: ['pcre'], cascade: true }, now), [
+    'remove   nginx 1.26',
+    'remove   pcre 10.1',
+  ])
 })
 
 test('a name that nothing has is told with the nearest one', t => {
