@@ -4,7 +4,7 @@ import { shown } from './shown.ts'
 import { explain } from './solver/explain.ts'
 import { search } from './solver/search.ts'
 import { type Candidate, universeOf } from './solver/universe.ts'
-import type { Requirement } from './version-range.ts'
+import { formatRequirement, type Requirement } from './version-range.ts'
 
 export type { Candidate } from './solver/universe.ts'
 
@@ -34,11 +34,16 @@ export function solve<Package extends Candidate>(problem: Problem<Package>): rea
   for (const { name } of requests) {
     if (universe.package(name).versions.length === 0) throw unknown(name, universe.names)
   }
-  const outcome = search(universe, requests)
+  const outcome = search(universe, requests.toSorted(byText))
   if ('chosen' in outcome) return outcome.chosen as readonly Package[]
   throw new MixosError('PACKAGE_CONFLICT', explain(outcome.failure), {
     hint: 'ask for other versions, or for less at once',
   })
+}
+
+function byText(a: Requirement, b: Requirement): number {
+  const [first, second] = [formatRequirement(a), formatRequirement(b)]
+  return first < second ? -1 : first > second ? 1 : 0
 }
 
 function unknown(name: string, names: readonly string[]): MixosError {

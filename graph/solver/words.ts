@@ -26,7 +26,8 @@ export function describeFact(fact: Exclude<Cause, Derived>): string {
 export function describeTerms({ terms }: Incompatibility): string {
   const given: string[] = []
   const needed: string[] = []
-  for (const [item, fates] of terms) {
+  const byName = [...terms].sort(([a], [b]) => (a.name < b.name ? -1 : 1))
+  for (const [item, fates] of byName) {
     if ((fates & ABSENT) === 0n) given.push(describeVersions(item, fates))
     else needed.push(describeVersions(item, item.all & ~fates))
   }
