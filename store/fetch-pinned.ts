@@ -6,6 +6,7 @@ import { fileFetcher } from './fetchers/file.ts'
 import { httpFetcher } from './fetchers/http.ts'
 import type { Host } from './host.ts'
 import { expandUrl, type Mirrors } from './mirrors.ts'
+import { withNpm } from './npm-registry.ts'
 
 export interface FetchPinnedOptions extends FetchOptions {
   /** The file that will hold the bytes; it may hold a beginning of them. */
@@ -40,7 +41,8 @@ export async function fetchPinned(
   fetch: Fetch,
   options: FetchPinnedOptions,
 ): Promise<void> {
-  const { label, mirrors, signal, path } = options
+  const { label, signal, path } = options
+  const mirrors = await withNpm(host, options.mirrors, fetch.urls)
   const urls = fetch.urls.flatMap(url => expandUrl(url, mirrors))
   using download = await openDownload(host, { path, size: fetch.size })
   // An earlier run may have been killed between the last byte and the end.

@@ -5,6 +5,7 @@ import { fetchersOf, withoutPassword } from './fetch-pinned.ts'
 import type { Fetcher } from './fetcher.ts'
 import type { Host } from './host.ts'
 import { expandUrl, type Mirrors } from './mirrors.ts'
+import { withNpm } from './npm-registry.ts'
 
 export type Content = Pick<Pin, 'hash' | 'size'>
 
@@ -57,7 +58,8 @@ export async function pinUrls(
   urls: readonly string[],
   options: PinOptions,
 ): Promise<Content> {
-  const { mirrors, warn, expected } = options
+  const { warn, expected } = options
+  const mirrors = await withNpm(host, options.mirrors, urls)
   let known = expected && { ...expected, source: 'the signed index' }
   for (const url of urls.flatMap(url => expandUrl(url, mirrors))) {
     const content = await contentOf(host, url, options).catch(error => {

@@ -102,12 +102,12 @@ printf '%s' "$blake3Loader" >node_modules/@napi-rs/blake-hash/index.js
 bun build --target=bun --minify cli/mix/on-bun.ts --outfile="$out"
 `
 
-// The name of the file is part of what is compiled.
+// The name of the file is part of what is compiled. Bytecode halves the time that a start takes.
 const compile = `
 ${unpackRuntime}
 mkdir -p "$out/bin" "$out/lib"
 cp "$bundle" mix.js
-bun build --compile --compile-executable-path=./bun \\
+bun build --compile --compile-executable-path=./bun --bytecode --format=esm \\
   --no-compile-autoload-dotenv --no-compile-autoload-bunfig mix.js --outfile=mix
 cp "$musl/lib/libc.so" "$out/lib/ld-musl-x86_64.so.1"
 cp -L "$libraries"/lib/lib{stdc++.so.6,gcc_s.so.1} "$out/lib/"
