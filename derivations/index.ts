@@ -8,7 +8,7 @@ import { rootfs } from './images/rootfs.ts'
 import { linux } from './kernel/linux.ts'
 import { baseFiles } from './packages/base-files.ts'
 import { busybox } from './packages/busybox.ts'
-import { init, text } from './packages/init.ts'
+import { init, serviceNames, text } from './packages/init.ts'
 import { musl } from './packages/musl.ts'
 import { bootstrap } from './seeds/bootstrap.ts'
 import { seedRoot } from './seeds/seed-root.ts'
@@ -100,7 +100,13 @@ function imagesOf(lock: Lock, system: System): Definitions {
           init: get('init'),
         },
       }),
-    rootfs: ({ get }) => rootfs({ version, seeds: get('seeds-image'), system: get('system') }),
+    rootfs: ({ get }) =>
+      rootfs({
+        version,
+        seeds: get('seeds-image'),
+        system: get('system'),
+        services: serviceNames(system.services),
+      }),
     iso: ({ get }) =>
       iso({
         version,

@@ -5,6 +5,8 @@ export interface System {
   readonly name: string
   /** Of the distribution, as in `os-release`. */
   readonly version: string
+  /** The day of that version, such as `2026-11-23`. */
+  readonly released: string
   readonly hostname: string
   /** Terminals to log in on, without `/dev/`. */
   readonly consoles: readonly string[]
@@ -19,4 +21,6 @@ export interface System {
   readonly sysctl: string
   /** The scripts that start the machine, by file name. */
   readonly init: Readonly<Record<string, string>>
+  /** What each service of the base system runs, by file name; all of them are enabled from the start. */
+  readonly services: Readonly<Record<string, string>>
 }

@@ -4,11 +4,12 @@ import type { System } from '../../derivations/system.ts'
 
 const configs = join(import.meta.dirname, '..')
 
-/** The system on the live medium: local consoles, no network service, root without a password. */
+/** The system on the live medium: local consoles, nothing that listens on the network, root without a password. */
 export function live(): System {
   return {
     name: 'live',
     version: '0.1.0',
+    released: '2026-11-23',
     hostname: 'mixos',
     consoles: ['tty1', 'ttyS0'],
     busybox: textsIn('busybox', '.config'),
@@ -18,6 +19,7 @@ export function live(): System {
     commandLine: ['console=ttyS0,115200', 'console=tty0', 'page_alloc.shuffle=1'],
     sysctl: readFileSync(join(configs, 'security/sysctl.conf'), 'utf8'),
     init: textsIn('init'),
+    services: textsIn('services'),
   }
 }
 
