@@ -1,5 +1,6 @@
 #!/bin/sh
-# services           supervises the services that are enabled; run by init, for as long as the machine runs
+# services           supervises the services that are enabled; run by init, at low priority, since someone may be
+#                    waiting for a login; what it starts has the usual one
 # services NAME...   lets the running supervisor know of these too
 #
 # A service is enabled by a link to its directory: /etc/service/NAME. That directory is mostly in the profile, and read-only,
@@ -47,4 +48,4 @@ mkdir -p /run/service
 for path in /etc/service/*; do
   [ ! -L "$path" ] || prepare "${path##*/}"
 done
-exec runsvdir -P /run/service
+exec nice -n -19 runsvdir -P /run/service

@@ -76,7 +76,7 @@ const inittab = (consoles: readonly string[]): string => `\
 # terminal : unused : when : what
 ::sysinit:/etc/init.d/start
 ${consoles.map(console => `${console}::respawn:/etc/init.d/console ${console} ${terminalOf(console)}\n`).join('')}\
-::respawn:/etc/init.d/services
+::respawn:/bin/nice -n 19 /etc/init.d/services
 ::ctrlaltdel:/sbin/reboot
 ::shutdown:/etc/init.d/stop
 `
