@@ -9,7 +9,7 @@ import { rootfs } from './images/rootfs.ts'
 import { linux } from './kernel/linux.ts'
 import { baseFiles } from './packages/base-files.ts'
 import { busybox } from './packages/busybox.ts'
-import { init, text } from './packages/init.ts'
+import { init, serviceNames, text } from './packages/init.ts'
 import { mix } from './packages/mix.ts'
 import { musl } from './packages/musl.ts'
 import { bootstrap } from './seeds/bootstrap.ts'
@@ -123,6 +123,7 @@ function imagesOf(lock: Lock, system: System): Definitions {
         system: get('system'),
         mix: get('mix'),
         repository: get('medium-repository'),
+        services: serviceNames(system.services),
       }),
     iso: ({ get }) =>
       iso({

@@ -5,6 +5,8 @@ export interface System {
   readonly name: string
   /** Of the distribution, as in `os-release`. */
   readonly version: string
+  /** The day of that version, such as `2026-11-23`. */
+  readonly released: string
   readonly hostname: string
   /** Terminals to log in on, without `/dev/`. */
   readonly consoles: readonly string[]
@@ -23,4 +25,6 @@ export interface System {
   readonly init: Readonly<Record<string, string>>
   /** What the package manager is compiled from, by path. */
   readonly mix: Readonly<Record<string, string>>
+  /** What each service of the base system runs, by file name; all of them are enabled from the start. */
+  readonly services: Readonly<Record<string, string>>
 }

@@ -5,11 +5,12 @@ import { mixSources } from '../mix-sources.ts'
 
 const configs = join(import.meta.dirname, '..')
 
-/** The system on the live medium: local consoles, no network service, root without a password. */
+/** The system on the live medium: local consoles, nothing that listens on the network, root without a password. */
 export function live(): System {
   return {
     name: 'live',
     version: '0.1.0',
+    released: '2026-11-23',
     hostname: 'mixos',
     consoles: ['tty1', 'ttyS0'],
     busybox: textsIn('busybox', '.config'),
@@ -21,6 +22,7 @@ export function live(): System {
     offered: ['ca-certificates', 'curl', 'iptables', 'nginx', 'openssh', 'openssl'],
     init: textsIn('init'),
     mix: mixSources(),
+    services: textsIn('services'),
   }
 }
 

@@ -10,6 +10,8 @@ export interface RootfsSpec {
   readonly mix: Derivation
   /** What the medium offers to install; its index is believed as a part of this image. */
   readonly repository: Derivation
+  /** Those of the profile's services that are enabled. */
+  readonly services?: readonly string[]
   /** Of squashfs, for zstd: 19 for a release, 1 for trying things out. */
   readonly level?: number
 }
@@ -18,7 +20,8 @@ export interface RootfsSpec {
  * The root file system as one squashfs: `/mix` with the closure of the system's profile and its records,
  * and a root that reaches everything through `/mix/profiles/system/current`.
  */
-export function rootfs({ version, seeds, level = 19, ...parts }: RootfsSpec): Derivation {
+export function rootfs(spec: RootfsSpec): Derivation {
+  const { version, seeds, services = [], level = 19, ...parts } = spec
   const closure = derivation({
     name: 'rootfs-closure',
     version,
@@ -30,7 +33,7 @@ export function rootfs({ version, seeds, level = 19, ...parts }: RootfsSpec): De
     version,
     root: seeds,
     inputs: { closure, ...parts },
-    env: { level: String(level), state: state.join(' ') },
+    env: { level: String(level), services: services.join(' '), state: state.join(' ') },
     script: build,
   })
 }
@@ -40,7 +43,7 @@ export function rootfs({ version, seeds, level = 19, ...parts }: RootfsSpec): De
  * a link into the profile and changes with it.
  */
 const state = [
-  ...['fstab', 'group', 'hostname', 'hosts', 'passwd', 'shadow'],
+  ...['fstab', 'group', 'hostname', 'hosts', 'ntp.conf', 'passwd', 'shadow'],
   'mix/repositories.json',
 ]
 
@@ -48,7 +51,7 @@ const state = [
 const build = `
 mkdir root
 cd root
-mkdir -p dev etc home mnt proc root run sys tmp usr var/log var/tmp
+mkdir -p dev etc home mnt proc root/.ssh run sys tmp usr var/cache var/empty var/lib var/log var/spool var/tmp
 mkdir -p mix/db/objects mix/db/traces mix/locks mix/log mix/roots mix/store mix/tmp
 mkdir -p mix/profiles/system mix/profiles/mix var/lib/mix/medium
 echo 1 >mix/version
@@ -78,9 +81,14 @@ for file in $state; do
   cp -L "$system/etc/$file" "etc/$file"
   chmod 0644 "etc/$file"
 done
+mkdir etc/service
+for service in $services; do
+  ln -s "/mix/profiles/system/current/etc/sv/$service" etc/service/
+done
 ln -s ../proc/self/mounts etc/mtab
+ln -s ../run var/run
 chmod 0600 etc/shadow
-chmod 0700 root
+chmod 0700 root root/.ssh
 chmod 1777 tmp var/tmp
 cd ..
 
