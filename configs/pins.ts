@@ -108,9 +108,15 @@ export const pins: Wanted = {
 
     // What can be installed. The patches are Debian's, for what was fixed after the release.
     audit: { debian: 'audit', file: '.orig.tar.gz' },
-    'ca-certificates': { debian: 'ca-certificates', file: '.tar.xz' },
+    'ca-certificates': {
+      version: '20250419',
+      urls: ['mirror://debian/pool/main/c/ca-certificates/ca-certificates_20250419.tar.xz'],
+    },
     curl: { debian: 'curl', file: '.orig.tar.gz' },
-    'curl-patches': { debian: 'curl', file: '.debian.tar.xz' },
+    'curl-patches': {
+      version: '8.14.1-2+deb13u5',
+      urls: ['mirror://debian/pool/main/c/curl/curl_8.14.1-2+deb13u5.debian.tar.xz'],
+    },
     dosfstools: { debian: 'dosfstools', file: '.orig.tar.gz' },
     e2fsprogs: { debian: 'e2fsprogs', file: '.orig.tar.gz' },
     git: { debian: 'git', file: '.orig.tar.xz' },
@@ -125,12 +131,21 @@ export const pins: Wanted = {
     nano: { debian: 'nano', file: '.orig.tar.xz' },
     ncurses: { debian: 'ncurses', file: '.orig.tar.gz' },
     nginx: { debian: 'nginx', file: '.orig.tar.gz' },
-    'nginx-patches': { debian: 'nginx', file: '.debian.tar.xz' },
+    'nginx-patches': {
+      version: '1.26.3-3+deb13u7',
+      urls: ['mirror://debian/pool/main/n/nginx/nginx_1.26.3-3+deb13u7.debian.tar.xz'],
+    },
     oniguruma: { debian: 'libonig', file: '.orig.tar.gz' },
     openssh: { debian: 'openssh', file: '.orig.tar.gz' },
     'openssh-patches': { debian: 'openssh', file: '.debian.tar.xz' },
-    openssl: { debian: 'openssl', file: '.orig.tar.gz' },
-    'openssl-patches': { debian: 'openssl', file: '.debian.tar.xz' },
+    openssl: {
+      version: '3.5.7',
+      urls: ['mirror://debian/pool/main/o/openssl/openssl_3.5.7.orig.tar.gz'],
+    },
+    'openssl-patches': {
+      version: '3.5.7-1~deb13u2',
+      urls: ['mirror://debian/pool/main/o/openssl/openssl_3.5.7-1~deb13u2.debian.tar.xz'],
+    },
     pcre2: { debian: 'pcre2', file: '.orig.tar.gz' },
     popt: { debian: 'popt', file: '.orig.tar.xz' },
     rsync: { debian: 'rsync', file: '.orig.tar.xz' },

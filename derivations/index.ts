@@ -9,6 +9,7 @@ import { rootfs } from './images/rootfs.ts'
 import { linux } from './kernel/linux.ts'
 import { baseFiles } from './packages/base-files.ts'
 import { busybox } from './packages/busybox.ts'
+import { targetPackagesOf } from './packages/index.ts'
 import { init, serviceNames, text } from './packages/init.ts'
 import { mix } from './packages/mix.ts'
 import { musl } from './packages/musl.ts'
@@ -26,6 +27,7 @@ export function definitions({ lock, system }: { lock: Lock; system: System }): D
     ...seedsOf(lock),
     ...toolchainOf(lock),
     ...packagesOf(lock, system),
+    ...targetPackagesOf(lock),
     ...imagesOf(lock, system),
   }
 }
