@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { generateKey, readSecretKey, type SecretKey, writeSecretKey } from '../cache/keys.ts'
 import type { Host } from '../host.ts'
-import { ROLES, type Role } from './tuf.ts'
+import { ROLES, type Role, tufKeyId, tufKeyOf } from './tuf.ts'
 
 /** Who signs what. The root key is needed only where the keys change or the root metadata is to be renewed. */
 export interface RepositoryKeys extends Readonly<Record<Exclude<Role, 'root'>, SecretKey>> {
@@ -11,11 +11,18 @@ export interface RepositoryKeys extends Readonly<Record<Exclude<Role, 'root'>, S
 
 export const keyFile = (directory: string, role: Role): string => join(directory, `${role}.secret`)
 
-/** Makes one key for each role. Throws KEY_INVALID where there is one already. */
-export async function generateRepositoryKeys(host: Host, directory: string): Promise<void> {
+/** Makes one key for each role, and returns their ids. Throws KEY_INVALID where there is one already. */
+export async function generateRepositoryKeys(
+  host: Host,
+  directory: string,
+): Promise<Readonly<Record<Role, string>>> {
   host.files.makeDirectory(directory, 0o700)
-  for (const role of ROLES)
-    await writeSecretKey(host, keyFile(directory, role), generateKey(host, role))
+  const keys = ROLES.map(role => [role, generateKey(host, role)] as const)
+  for (const [role, key] of keys) await writeSecretKey(host, keyFile(directory, role), key)
+  return Object.fromEntries(keys.map(([role, key]) => [role, tufKeyId(tufKeyOf(key))])) as Record<
+    Role,
+    string
+  >
 }
 
 /** The keys in a directory; that of the root may be kept elsewhere. Throws KEY_INVALID. */

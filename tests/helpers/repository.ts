@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { formatPackageInfo, type PackageInfo, packageInfoPath } from '../../graph/package-info.ts'
 import type { StorePath } from '../../graph/store-path.ts'
@@ -6,8 +7,8 @@ import type { Host } from '../../store/host.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import type { RepositoryKeys } from '../../store/repository/keys.ts'
 import { type Publication, type PublishOptions, publish } from '../../store/repository/publish.ts'
-import type { Store } from '../../store/store.ts'
-import { addTree, type Tree, tempStore } from './temp-store.ts'
+import { openStore, type Store } from '../../store/store.ts'
+import { addTree, memoryDirectory, type Tree } from './temp-store.ts'
 
 export const DAY = 24 * 60 * 60 * 1000
 export const NOW = Date.UTC(2026, 0, 31)
@@ -54,9 +55,9 @@ export const KEYS = keysOf('a')
 /** A store with a library and a program that refers to it. */
 export async function packagesIn(
   t: ExecutionContext,
-  host?: Host,
+  host: Host = nodeHost,
 ): Promise<{ store: Store; library: StorePath; program: StorePath }> {
-  const store = tempStore(t, host)
+  const store = openStore({ directory: join(memoryDirectory(t), 'mixos'), host })
   const library = await addTree(store, 'library', { tree: { 'lib/a.so': 'code'.repeat(100) } })
   const program = await addPackage(store, 'program', {
     tree: { 'bin/program': { executable: `#!/bin/sh\n# ${library}\n` } },

@@ -17,29 +17,29 @@ import { serveCache } from '../../store/cache/serve.ts'
 import { watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { knownIndex, openRepository, updateIndex } from '../../store/target/repository.ts'
-import type { Patience } from '../../store/target/web-storage.ts'
+import { PATIENCE, type Patience } from '../../store/target/web-storage.ts'
 import { addPackage, DAY, keysOf, NOW, packagesIn, published } from '../helpers/repository.ts'
-import { tempDirectory } from '../helpers/temp-store.ts'
+import { memoryDirectory } from '../helpers/temp-store.ts'
 
 const QUICK: Patience = { window: 300, bytes: 4096, retries: [] }
 
 interface Machine {
   readonly state: string
   readonly rootJson: string
-  update(address: string, now?: number): ReturnType<typeof updateIndex>
+  update(address: string, now?: number, patience?: Patience): ReturnType<typeof updateIndex>
 }
 
 /** A machine that was shipped with the root metadata of the repository. */
 function machine(t: ExecutionContext, directory: string, host = nodeHost): Machine {
-  const state = join(tempDirectory(t), 'state')
+  const state = join(memoryDirectory(t), 'state')
   const rootJson = readFileSync(join(directory, 'tuf', '1.root.json'), 'utf8')
   const { signal } = new AbortController()
   return {
     state,
     rootJson,
-    update: (address, now = NOW) =>
+    update: (address, now = NOW, patience = QUICK) =>
       updateIndex(host, {
-        repository: openRepository(host, address, QUICK),
+        repository: openRepository(host, address, patience),
         rootJson,
         stateDirectory: state,
         now,
@@ -72,7 +72,7 @@ async function served(
 /** A repository with a program, and how to publish it again. */
 async function repository(t: ExecutionContext) {
   const { store, program, library } = await packagesIn(t)
-  const directory = join(tempDirectory(t), 'repository')
+  const directory = join(memoryDirectory(t), 'repository')
   const publication = await published(store, directory, [program])
   return { store, program, library, directory, publication }
 }
@@ -116,8 +116,8 @@ test('an update from a web server takes the index once, and then finds nothing n
   })
   t.teardown(() => serving.close())
   const { update, state } = machine(t, directory)
-  t.true((await update(serving.url)).isNew)
-  t.false((await update(serving.url)).isNew)
+  t.true((await update(serving.url, NOW, PATIENCE)).isNew)
+  t.false((await update(serving.url, NOW, PATIENCE)).isNew)
   t.is(knownIndex(nodeHost, state)?.packages[0]?.name, 'program')
 })
 
@@ -194,7 +194,7 @@ test('an expired root is refused', async t => {
 
 test('an older index than one that was seen is refused with both versions', async t => {
   const { store, program, directory } = await repository(t)
-  const old = join(tempDirectory(t), 'old')
+  const old = join(memoryDirectory(t), 'old')
   cpSync(directory, old, { recursive: true })
   await published(store, directory, [program])
   const { update } = machine(t, directory)
@@ -242,7 +242,7 @@ test('metadata without a signature, and with a changed byte, is refused', async 
 
 test('metadata by other keys is refused', async t => {
   const { store, program, directory } = await repository(t)
-  const other = join(tempDirectory(t), 'other')
+  const other = join(memoryDirectory(t), 'other')
   await published(store, other, [program], { keys: keysOf('b') })
   const { update } = machine(t, directory)
   const error = await refusal(t, update(other))
@@ -272,7 +272,7 @@ test('without its key, the root metadata is used as it is', async t => {
   const { store, program, directory } = await repository(t)
   const keys = { ...keysOf('a'), root: [] }
   t.is((await published(store, directory, [program], { keys })).versions.root, 1)
-  const empty = join(tempDirectory(t), 'empty')
+  const empty = join(memoryDirectory(t), 'empty')
   t.is((await refusal(t, published(store, empty, [program], { keys }))).code, 'KEY_INVALID')
   t.false(existsSync(join(empty, 'tuf')))
 })
@@ -323,7 +323,7 @@ test('a server that is not there, or fails, is unavailable', async t => {
 test('what is no repository is told from one', async t => {
   const { directory } = await repository(t)
   const { update } = machine(t, directory)
-  const empty = join(tempDirectory(t), 'empty')
+  const empty = join(memoryDirectory(t), 'empty')
   mkdirSync(join(empty, 'tuf'), { recursive: true })
   t.regex((await refusal(t, update(empty))).message, /timestamp\.json is missing/)
   writeFileSync(join(empty, 'tuf', 'timestamp.json'), '<html>')
@@ -341,7 +341,7 @@ test('an update that is stopped at any change of the disk leaves a good index an
   const { store, directory, program } = await repository(t)
   const { state, update, rootJson } = machine(t, directory)
   await update(directory)
-  const old = join(tempDirectory(t), 'state')
+  const old = join(memoryDirectory(t), 'state')
   cpSync(state, old, { recursive: true })
   await published(store, directory, [program, await addPackage(store, 'other')])
   const signal = new AbortController().signal
