@@ -79,3 +79,8 @@ done
 mkdir -p "$(dirname "$packageInfoPath")"
 printf '%s' "$packageInfo" >"$packageInfoPath"
 `
+
+/** True for what targetPackage() made: it can be installed on a running system. */
+export function isTargetPackage({ env }: Derivation): boolean {
+  return env.packageInfo !== undefined && env.packageInfoPath !== undefined
+}

@@ -37,7 +37,7 @@ test('a license is an SPDX expression', t => {
 })
 
 test('a homepage is reached by https', t => {
-  for (const { name, info } of packages) t.is(new URL(info.homepage).protocol, 'https:', name)
+  for (const { name, info } of packages) t.is(new URL(info.homepage ?? '').protocol, 'https:', name)
 })
 
 test('what a package depends on exists', t => {
