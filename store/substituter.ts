@@ -2,6 +2,7 @@ import type { DerivationHash, ResolvedHash } from '../graph/store-path.ts'
 import { type Cache, clientOf } from './cache/client.ts'
 import { siblingsIn } from './cache/local-files.ts'
 import { type OnBytes, pullerOf } from './cache/pull.ts'
+import { restoreThreads } from './cache/restore-threads.ts'
 import type { SignedTrace } from './cache/signed-trace.ts'
 import { workersOn } from './cache/workers.ts'
 import { type Challenged, challenge } from './challenge.ts'
@@ -39,7 +40,9 @@ export function substituterOf(
   { signal, report }: { readonly signal: AbortSignal; readonly report: Report },
 ): Substituter {
   const { host } = store
-  const workers = workersOn(host, { threads: host === nodeHost })
+  const workers = workersOn(host, {
+    threads: host === nodeHost && restoreThreads(host.processes.cpus),
+  })
   const downloads = slotsOf(DOWNLOADS)
   const puller = pullerOf(store, { workers, siblings: siblingsIn(store), downloads, signal })
   const options = { puller, now: host.now, signal, report }

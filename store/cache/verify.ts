@@ -4,6 +4,7 @@ import type { Store } from '../store.ts'
 import { eachOf } from '../write.ts'
 import { parseAnyIndex } from './object-index.ts'
 import { restore } from './restore.ts'
+import { restoreThreads } from './restore-threads.ts'
 import type { WritableStorage } from './storage.ts'
 import { workersOn } from './workers.ts'
 
@@ -32,7 +33,9 @@ export async function verifyCache(
   const objects = await Array.fromAsync(storage.list('object/', { signal }))
   const present = new Set(objects.map(({ path }) => path))
   const problems: CacheProblem[] = []
-  await using workers = workersOn(store.host, { threads: true })
+  await using workers = workersOn(store.host, {
+    threads: restoreThreads(store.host.processes.cpus),
+  })
   const options = {
     workers,
     downloads: slotsOf(8),

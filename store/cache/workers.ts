@@ -1,6 +1,6 @@
 import { MixosError } from '../../graph/error.ts'
 import type { Host } from '../host.ts'
-import { threadsOf } from '../threads.ts'
+import type { Threads } from '../threads.ts'
 import { CorruptFrame, perform, type Task } from './restore-files.ts'
 
 /** Does tasks, some of them in threads of their own. */
@@ -13,11 +13,12 @@ export interface Workers {
 // Below this, starting a thread takes longer than the work.
 const INLINE_BYTES = 4 << 20
 
-/** Starts threads when there is enough to do. Hosts other than `real` are used in this thread alone. */
-export function workersOn(host: Host, { threads }: { threads: boolean }): Workers {
+/** Threads of restore-threads.ts, which are used when there is enough to do; without them, this one does it all. */
+export function workersOn(
+  host: Host,
+  { threads }: { threads: Threads<Task, string | undefined> | false },
+): Workers {
   let seen = 0
-  const module = new URL('./restore-thread.ts', import.meta.url)
-  const pool = threadsOf<Task, string | undefined>(module, host.processes.cpus)
   return {
     run: async (task, where) => {
       seen += sizeOf(task)
@@ -25,10 +26,12 @@ export function workersOn(host: Host, { threads }: { threads: boolean }): Worker
         performHere(host, task, where)
         return
       }
-      const problem = await pool.run(task)
+      const problem = await threads.run(task)
       if (problem !== undefined) throw corrupt(where, problem)
     },
-    [Symbol.asyncDispose]: () => pool.close(),
+    [Symbol.asyncDispose]: async () => {
+      if (threads) await threads.close()
+    },
   }
 }
 

@@ -3,6 +3,7 @@ import { generateKey } from '../../store/cache/keys.ts'
 import { siblingsIn } from '../../store/cache/local-files.ts'
 import { pullerOf } from '../../store/cache/pull.ts'
 import { push } from '../../store/cache/push.ts'
+import { restoreThreads } from '../../store/cache/restore-threads.ts'
 import type { CacheStorage, WritableStorage } from '../../store/cache/storage.ts'
 import { workersOn } from '../../store/cache/workers.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
@@ -39,7 +40,7 @@ export async function pulled(
   storage: CacheStorage,
 ): Promise<number> {
   let bytes = 0
-  await using workers = workersOn(nodeHost, { threads: true })
+  await using workers = workersOn(nodeHost, { threads: restoreThreads(2) })
   const puller = pullerOf(store, {
     workers,
     siblings: siblingsIn(store),

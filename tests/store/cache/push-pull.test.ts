@@ -7,6 +7,7 @@ import { generateKey } from '../../../store/cache/keys.ts'
 import { siblingsIn } from '../../../store/cache/local-files.ts'
 import { pullerOf } from '../../../store/cache/pull.ts'
 import { type Pushed, push } from '../../../store/cache/push.ts'
+import { restoreThreads } from '../../../store/cache/restore-threads.ts'
 import type { WritableStorage } from '../../../store/cache/storage.ts'
 import { memoryStorage } from '../../../store/cache/storages/memory.ts'
 import { workersOn } from '../../../store/cache/workers.ts'
@@ -236,7 +237,7 @@ async function pulled(
   { threads = false } = {},
 ): Promise<number> {
   let bytes = 0
-  await using workers = workersOn(nodeHost, { threads })
+  await using workers = workersOn(nodeHost, { threads: threads && restoreThreads(2) })
   const onBytes = (count: number): void => {
     bytes += count
   }
