@@ -165,6 +165,13 @@ export const pins: Wanted = {
     'npm/didyoumean': npm('didyoumean', '1.2.2'),
     'npm/fastest-levenshtein': npm('fastest-levenshtein', '1.0.16'),
     'npm/ms': npm('ms', '2.1.3'),
+    'npm/balanced-match': npm('balanced-match', '4.0.4'),
+    'npm/brace-expansion': npm('brace-expansion', '5.0.13'),
+    'npm/gar-promise-retry': npm('@gar/promise-retry', '1.0.3'),
+    'npm/minimatch': npm('minimatch', '10.2.6'),
     'npm/strip-ansi': npm('strip-ansi', '7.2.0'),
+    'npm/tuf-js': npm('tuf-js', '6.0.2'),
+    'npm/tufjs-canonical-json': npm('@tufjs/canonical-json', '2.0.0'),
+    'npm/tufjs-models': npm('@tufjs/models', '5.0.2'),
   },
 }
