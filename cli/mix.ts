@@ -26,6 +26,7 @@ const mix: Program<MixContext> = {
     generations: async context => (await import('./mix/generations.ts')).generations(context),
     history: async context => (await import('./mix/history.ts')).history(context),
     gc: async context => (await import('./mix/gc.ts')).gc(context),
+    service: async context => (await import('./mix/service.ts')).service(context),
     verify: async context => (await import('./mix/verify.ts')).verify(context),
   },
   examples: [

@@ -11,14 +11,10 @@ import {
 import { badArgument, jsonFlag, PackageName } from '../args.ts'
 import { table } from '../format.ts'
 import type { Answer } from '../report.ts'
+import type { MixContext } from './context.ts'
+import { openMachine } from './machine.ts'
 
-/** What these commands get from outside. */
-export interface ServiceContext {
-  readonly machine: Machine
-  readonly signal: AbortSignal
-}
-
-export function service(context: ServiceContext) {
+export function service(context: MixContext) {
   return subcommands({
     name: 'service',
     description: 'list services, start them with the machine or not, restart them',
@@ -47,19 +43,19 @@ export function service(context: ServiceContext) {
   })
 }
 
-function list({ machine }: ServiceContext) {
+function list(context: MixContext) {
   return command({
     name: 'list',
     description: 'list the services of what is installed, and how each of them is',
     args: { json: jsonFlag },
-    handler: async (): Promise<Answer> => answerOf(services(machine)),
+    handler: async (): Promise<Answer> => answerOf(services(openMachine(context))),
   })
 }
 
 type Action = (machine: Machine, name: string, options: ServiceOptions) => Promise<Service>
 
 function change(
-  { machine, signal }: ServiceContext,
+  context: MixContext,
   { name, description, action }: { name: string; description: string; action: Action },
 ) {
   return command({
@@ -77,6 +73,8 @@ function change(
       if (names.length === 0) {
         throw badArgument('no service is named', 'list them with: mix service list')
       }
+      const { signal } = context
+      const machine = openMachine(context)
       const changed: Service[] = []
       for (const each of names) changed.push(await action(machine, each, { signal }))
       return answerOf(changed)
