@@ -9,7 +9,7 @@ export function explain(failure: Incompatibility): string {
   return [conclusion, ...abridged(lines)].join('\n  ')
 }
 
-/** A conclusion that gets a line of its own, and what it is drawn from. */
+/** What gets a line of its own, and what it is drawn from. */
 interface Step {
   readonly drawn: Incompatibility
   readonly from: readonly Incompatibility[]
@@ -21,7 +21,7 @@ function derivedBelow(failure: Incompatibility): readonly Incompatibility[] {
   const stack = [failure]
   for (let top = stack.at(-1); top; top = stack.at(-1)) {
     const waiting = causesOf(top).filter(cause => isDerived(cause) && !ordered.has(cause))
-    // The last one pushed comes first, and the first cause best stands right before what follows from it.
+    // The last one pushed is done first, so that the first cause comes to stand right before what follows from it.
     if (waiting.length > 0 && !ordered.has(top)) stack.push(...waiting)
     else ordered.add(stack.pop() as Incompatibility)
   }
@@ -34,8 +34,8 @@ const causesOf = ({ cause }: Incompatibility): readonly Incompatibility[] =>
 const isDerived = ({ cause }: Incompatibility): boolean => cause.kind === 'derived'
 
 /**
- * One step for each derivation, but a conclusion that is only drawn to add one more fact is left out: its facts go
- * to the step that uses it.
+ * A step for each derivation. But where two in a row only add one fact each, one step adds both: half as many lines
+ * are easier to follow.
  */
 function stepsOf(failure: Incompatibility): readonly Step[] {
   const derived = derivedBelow(failure)
@@ -45,12 +45,12 @@ function stepsOf(failure: Incompatibility): readonly Step[] {
   for (const drawn of derived) {
     const from = causesOf(drawn).flatMap(cause => {
       const before = steps.get(cause)
-      const isPassing =
+      const isMerged =
         before?.from.length === 2 &&
         uses.get(cause) === 1 &&
         before.from.some(isDerived) !== before.from.every(isDerived) &&
         !causesOf(drawn).every(isDerived)
-      if (!before || !isPassing) return [cause]
+      if (!before || !isMerged) return [cause]
       steps.delete(cause)
       return before.from
     })
@@ -69,13 +69,13 @@ function linesOf(steps: readonly Step[], conclusion: string): readonly string[] 
     far.has(drawn) ? ` (${numbered.indexOf(drawn) + 1})` : ''
 
   return steps.flatMap(({ drawn, from }, index) => {
+    const isEnd = drawn.terms.size === 0
     const reasons = from
-      .filter(cause => place.get(cause) !== index - 1 && !isPlainRequest(cause))
+      .filter(cause => place.get(cause) !== index - 1 && !(isEnd && isPlainRequest(cause)))
       .reverse()
       .sort((a, b) => Number(leadsTo(b, a)) - Number(leadsTo(a, b)))
       .map(cause => describe(cause) + numberOf(cause))
     const follows = from.some(cause => place.get(cause) === index - 1)
-    const isEnd = drawn.terms.size === 0
     if (isEnd && reasons.length === 0) return []
     const because = `${follows ? 'and ' : ''}because ${joined(reasons, 'and')}`
     return [`${because}, ${isEnd ? conclusion : describeTerms(drawn)}${numberOf(drawn)}`]
@@ -91,7 +91,7 @@ function leadsTo({ cause: a }: Incompatibility, { cause: b }: Incompatibility): 
   return 'on' in a && 'dependent' in b && a.on === b.dependent
 }
 
-/** That a package is asked for at all needs no line: it is in the conclusion. */
+/** That a package is asked for at all needs no reason at the end: the conclusion names it. */
 function isPlainRequest({ cause }: Incompatibility): boolean {
   return cause.kind === 'request' && cause.requirement.constraints.length === 0
 }

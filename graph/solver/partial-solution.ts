@@ -1,5 +1,5 @@
 import type { Incompatibility } from './incompatibility.ts'
-import { ABSENT, type Fates, isOne, type Package } from './universe.ts'
+import { ABSENT, countOf, type Fates, isOne, type Package } from './universe.ts'
 
 /** One step of the search: a package is narrowed down to some of what may become of it. */
 export interface Assignment {
@@ -15,17 +15,23 @@ export interface Assignment {
   readonly cause: Incompatibility | undefined
 }
 
+export interface Choice {
+  readonly versions: number
+  /** The version that is installed is among them. */
+  readonly canStay: boolean
+}
+
 /** What is settled so far, in the order in which it was. */
 export interface PartialSolution {
   readonly trail: Assignment[]
   readonly byPackage: Map<Package, Assignment[]>
   /** Packages that are needed and of which more than one version is left. */
-  readonly open: Set<Package>
+  readonly open: Map<Package, Choice>
   level: number
 }
 
 export function emptySolution(): PartialSolution {
-  return { trail: [], byPackage: new Map(), open: new Set(), level: 0 }
+  return { trail: [], byPackage: new Map(), open: new Map(), level: 0 }
 }
 
 export function leftOf({ byPackage }: PartialSolution, item: Package): Fates {
@@ -76,8 +82,14 @@ export function backtrack(solution: PartialSolution, level: number): void {
 
 function noteWhetherOpen(solution: PartialSolution, item: Package): void {
   const left = leftOf(solution, item)
-  if ((left & ABSENT) === 0n && !isOne(left)) solution.open.add(item)
-  else solution.open.delete(item)
+  if ((left & ABSENT) === 0n && !isOne(left)) {
+    solution.open.set(item, {
+      versions: countOf(left),
+      canStay: (left & item.installed) !== 0n,
+    })
+  } else {
+    solution.open.delete(item)
+  }
 }
 
 export interface Satisfier {

@@ -72,6 +72,7 @@ export function search(universe: Universe, requests: readonly Requirement[]): Ou
 function propagate(state: Search, changed: Iterable<Package>): Incompatibility | undefined {
   const { solution, known } = state
   const queue = new Set(changed)
+  // What is added while this runs is met as well, also what was met and deleted before.
   for (const item of queue) {
     queue.delete(item)
     if ((leftOf(solution, item) & ABSENT) === 0n) readDependencies(state, item)
@@ -159,31 +160,25 @@ function learn({ known }: Search, learned: Incompatibility | undefined): void {
  * with the fewest versions left. Names settle the rest, so that the order of what was given has no influence.
  */
 function mostPressing({ solution, requested }: Search): Package | undefined {
-  let best: { item: Package; rank: number; count: number } | undefined
-  for (const item of solution.open) {
-    const left = leftOf(solution, item)
-    const rank = (left & item.installed) !== 0n ? 0 : requested.has(item) ? 1 : 2
-    if (best && rank > best.rank) continue
-    const count = countOf(left)
+  let best: Package | undefined
+  let bestRank = 0
+  let fewest = 0
+  for (const [item, { versions, canStay }] of solution.open) {
+    const rank = canStay ? 0 : requested.has(item) ? 1 : 2
     const isBetter =
-      !best ||
-      rank < best.rank ||
-      count < best.count ||
-      (count === best.count && item.name < best.item.name)
-    if (isBetter) best = { item, rank, count }
+      !best || (rank - bestRank || versions - fewest || (item.name < best.name ? -1 : 1)) < 0
+    if (isBetter) {
+      best = item
+      bestRank = rank
+      fewest = versions
+    }
   }
-  return best?.item
+  return best
 }
 
 function preferred(item: Package, left: Fates): Fates {
   const kept = left & item.installed
   return kept === 0n ? newestOf(left) : kept
-}
-
-function countOf(fates: Fates): number {
-  let count = 0
-  for (let rest = fates; rest !== 0n; rest &= rest - 1n) count++
-  return count
 }
 
 function chosenOf({ byPackage }: PartialSolution): readonly Candidate[] {

@@ -95,6 +95,12 @@ export function isOne(fates: Fates): boolean {
   return (fates & (fates - 1n)) === 0n
 }
 
+export function countOf(fates: Fates): number {
+  let count = 0
+  for (let rest = fates; rest !== 0n; rest &= rest - 1n) count++
+  return count
+}
+
 /** What a package's versions depend on: each requirement once, with the versions that have it. */
 export interface Dependency {
   readonly of: Fates

@@ -40,17 +40,21 @@ export function describeTerms({ terms }: Incompatibility): string {
   return `${joined(given, 'and')} ${verb} ${joined(needed, 'or')}`
 }
 
-/** `a`, `a and b`, `a, b and c`. */
-export function joined(parts: readonly string[], word: string): string {
-  const last = parts.at(-1) ?? ''
-  return parts.length < 2 ? last : `${parts.slice(0, -1).join(', ')} ${word} ${last}`
+const MOST = 12
+
+/** `a`, `a and b`, `a, b and c`; the end of what is too long to read is only counted. */
+export function joined(parts: readonly string[], word: 'and' | 'or', most = MOST): string {
+  const some =
+    parts.length > most ? [...parts.slice(0, most), `${parts.length - most} more`] : parts
+  const last = some.at(-1) ?? ''
+  return some.length < 2 ? last : `${some.slice(0, -1).join(', ')} ${word} ${last}`
 }
 
 /** Empty where something fits. */
 function whatThereIs({ requirement, on }: { requirement: Requirement; on: Package }): string {
   if (on.versions.length === 0) return ` (there is no package ${on.name})`
   if (fitting(on, requirement) !== 0n) return ''
-  return ` (there is only ${on.name} ${listed(on.versions)})`
+  return ` (there is only ${on.name} ${listed(on.versions, 'and')})`
 }
 
 /** The package alone stands for all its versions; other sets are given as ranges where they are some. */
@@ -63,7 +67,7 @@ function describeVersions(item: Package, fates: Fates): string {
   if (meant.length === versions.length) return name
   const start = versions.indexOf(oldest)
   const isRun = versions[start + meant.length - 1] === newest
-  if (!isRun) return `${name} ${listed(meant)}`
+  if (!isRun) return `${name} ${listed(meant, 'or')}`
   const bounds = [
     ...(start > 0 ? [`>=${escaped(oldest.version)}`] : []),
     ...(newest !== versions.at(-1) ? [`<=${escaped(newest.version)}`] : []),
@@ -71,11 +75,7 @@ function describeVersions(item: Package, fates: Fates): string {
   return name + bounds.join(',')
 }
 
-const LONGEST_LIST = 5
-
 /** Newest first: older ones are less likely to be of interest. */
-function listed(versions: readonly Candidate[]): string {
-  const texts = versions.map(({ version }) => escaped(version)).reverse()
-  if (texts.length <= LONGEST_LIST) return joined(texts, 'and')
-  return `${texts.slice(0, LONGEST_LIST).join(', ')} and ${texts.length - LONGEST_LIST} more`
+function listed(versions: readonly Candidate[], word: 'and' | 'or'): string {
+  return joined(versions.map(({ version }) => escaped(version)).reverse(), word, 5)
 }
