@@ -56,7 +56,7 @@ test.serial('mix refers to nothing but itself, and runs where there is nothing e
     stdout
       .trim()
       .split('\n')
-      .map(basename as (path: string) => string),
+      .map(path => basename(path)),
     [object],
   )
   t.like(await mix(['--version']), { code: 0, stdout: '0.1.0\n', stderr: '' })
