@@ -17,12 +17,13 @@ export function tzdata(lock: Lock, tools: TargetTools): Derivation {
   })
 }
 
-// Zones with several names come as hard links, which an object does not have.
+// glibc would generate the two empty headers. Zones with several names come as hard links, which an object does not have.
 const build = `
 tar -xf "$source"
 mkdir zic
 tar -xf "$glibc" --strip-components=2 -C zic --wildcards '*/timezone/*.[ch]'
-gcc -O1 -Izic -DPKGVERSION='""' -DTZVERSION='""' -DREPORT_BUGS_TO='""' zic/zic.c -o zic/zic
+touch zic/version.h zic/tzdir.h
+gcc -O1 -Izic -DPKGVERSION='""' -DTZVERSION='""' -DREPORT_BUGS_TO='""' -DTZDIR='""' -DTZDEFAULT='""' zic/zic.c -o zic/zic
 zones=$out/share/zoneinfo
 mkdir -p "$zones" "$out/etc"
 zic/zic -b slim -d "$zones" africa antarctica asia australasia europe northamerica southamerica etcetera factory backward
