@@ -40,11 +40,11 @@ tar -xf "$source" --strip-components=1
 ./configure --build=$host --host=$host --prefix="$out" --with-shared --without-normal --without-debug \\
   --without-ada --without-cxx --without-cxx-binding --without-manpages --without-tests --enable-widec --enable-overwrite \\
   --disable-stripping --with-default-terminfo-dir="$out/share/terminfo" \\
-  --with-terminfo-dirs="/etc/terminfo:$out/share/terminfo" >/dev/null
-make -s -j"$BUILD_CORES" >/dev/null
-make -s install.libs install.includes >/dev/null
+  --with-terminfo-dirs="/etc/terminfo:$out/share/terminfo" LDFLAGS="$LDFLAGS -Wl,-rpath,$out/lib" >/dev/null
+for part in include ncurses progs; do make -s -C $part -j"$BUILD_CORES" >/dev/null; done
+make -s -C include install.includes >/dev/null
+make -s -C ncurses install.libs >/dev/null
 mkdir -p "$out/bin" "$out/share/terminfo"
 cp progs/tput progs/infocmp "$out/bin/"
 LD_LIBRARY_PATH=lib progs/tic -x -e "$terminals" -o "$out/share/terminfo" misc/terminfo.src
-rm -f "$out/bin/ncursesw6-config" "$out"/lib/lib{form,menu,panel}w.* "$out"/include/{form,menu,panel}.h
 `
