@@ -25,7 +25,8 @@ tar -xf "$source" --strip-components=1
   --without-libarchive --without-udev-rules-dir --without-crond-dir --without-systemd-unit-dir \\
   LDFLAGS="$LDFLAGS -Wl,-rpath,$out/lib" >/dev/null
 make -s -j"$BUILD_CORES" >/dev/null
-make -s install root_sysconfdir="$out/etc" >/dev/null
+make -s install root_sysconfdir="$PWD/etc" >/dev/null
+install -D -m 644 misc/mke2fs.conf "$out/etc/mke2fs.conf"
 cd "$out"
 for program in bin/*; do
   case "\${program#bin/}" in
