@@ -16,10 +16,10 @@ export function utilLinux(lock: Lock, tools: TargetTools): Derivation {
   })
 }
 
-// findmnt is the one program that has no option of its own.
+// findmnt and cfdisk have no options of their own; the latter would need ncurses.
 const build = `
 tar -xf "$source" --strip-components=1
-sed -i 's/build_findmnt=no/build_findmnt=yes/' configure
+sed -i -e 's/build_findmnt=no/build_findmnt=yes/' -e 's/^enable_cfdisk=.*/enable_cfdisk=no/' configure
 ./configure --build=$host --host=$host --prefix="$out" --sbindir="$out/bin" --sysconfdir=/etc --localstatedir=/var --runstatedir=/run \\
   --disable-all-programs --enable-libuuid --enable-libblkid --enable-libmount --enable-libsmartcols --enable-libfdisk \\
   --enable-fdisks --enable-wipefs --enable-blkid --enable-lsblk --enable-partx \\
