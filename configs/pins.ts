@@ -106,8 +106,19 @@ export const pins: Wanted = {
     // What upstream fixed after the release, as Debian carries it.
     'musl-patches': { debian: 'musl', file: '.debian.tar.xz' },
 
+    // What makes a configure script where a source comes without one.
+    autoconf: { debian: 'autoconf', file: '.orig.tar.xz' },
+    automake: { debian: 'automake-1.17', file: '.orig.tar.xz' },
+    libtool: { debian: 'libtool', file: '.orig.tar.xz' },
+
+    // For the compiler of time zones alone, which Debian does not pack with their sources.
+    glibc: { debian: 'glibc', file: '.orig.tar.xz' },
+
     // What can be installed. The patches are Debian's, for what was fixed after the release.
-    audit: { debian: 'audit', file: '.orig.tar.gz' },
+    audit: {
+      version: '4.1.2',
+      urls: ['mirror://debian/pool/main/a/audit/audit_4.1.2.orig.tar.gz'],
+    },
     'ca-certificates': {
       version: '20250419',
       urls: ['mirror://debian/pool/main/c/ca-certificates/ca-certificates_20250419.tar.xz'],
@@ -123,9 +134,11 @@ export const pins: Wanted = {
     htop: { debian: 'htop', file: '.orig.tar.gz' },
     iptables: { debian: 'iptables', file: '.orig.tar.xz' },
     jq: { debian: 'jq', file: '.orig.tar.gz' },
-    'jq-patches': { debian: 'jq', file: '.debian.tar.xz' },
+    'jq-patches': {
+      version: '1.7.1-6+deb13u3',
+      urls: ['mirror://debian/pool/main/j/jq/jq_1.7.1-6+deb13u3.debian.tar.xz'],
+    },
     less: { debian: 'less', file: '.orig.tar.gz' },
-    'libcap-ng': { debian: 'libcap-ng', file: '.orig.tar.gz' },
     libevent: { debian: 'libevent', file: '.orig.tar.gz' },
     lua: { debian: 'lua5.4', file: '.orig.tar.gz' },
     nano: { debian: 'nano', file: '.orig.tar.xz' },
@@ -149,9 +162,15 @@ export const pins: Wanted = {
     pcre2: { debian: 'pcre2', file: '.orig.tar.gz' },
     popt: { debian: 'popt', file: '.orig.tar.xz' },
     rsync: { debian: 'rsync', file: '.orig.tar.xz' },
-    strace: { debian: 'strace', file: '.orig.tar.xz' },
+    strace: {
+      version: '6.1',
+      urls: ['mirror://debian/pool/main/s/strace/strace_6.1.orig.tar.xz'],
+    },
     tmux: { debian: 'tmux', file: '.orig.tar.gz' },
-    tzdata: { debian: 'tzdata', file: '.orig.tar.gz' },
+    tzdata: {
+      version: '2026c',
+      urls: ['mirror://debian/pool/main/t/tzdata/tzdata_2026c.orig.tar.gz'],
+    },
     'util-linux': { debian: 'util-linux', file: '.orig.tar.xz' },
     zlib: { debian: 'zlib', file: '.orig.tar.gz' },
 

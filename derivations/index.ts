@@ -1,6 +1,7 @@
 import type { Lock } from '../graph/lock.ts'
 import type { Definitions, PackageSet } from '../graph/package-set.ts'
 import { grub } from './boot/grub.ts'
+import { autotools } from './build-support/autotools.ts'
 import { initramfs } from './images/initramfs.ts'
 import { iso } from './images/iso.ts'
 import { profile } from './images/profile.ts'
@@ -65,6 +66,7 @@ function toolchainOf(lock: Lock): Definitions {
         headers: get('linux-headers'),
         musl: get('musl'),
       }),
+    autotools: ({ get }) => autotools(lock, { seeds: get('seeds-build') }),
   }
 }
 

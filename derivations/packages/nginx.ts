@@ -10,7 +10,7 @@ interface NginxTools extends TargetTools {
   readonly zlib: Derivation
 }
 
-/** Its workers run as the user `nginx`. */
+/** Its workers run as the user `www-data`. */
 export function nginx(lock: Lock, { openssl, pcre2, zlib, ...tools }: NginxTools): Derivation {
   return targetPackage({
     ...tools,
@@ -38,7 +38,7 @@ export CPATH=$openssl_dev/include:$pcre2_dev/include:$zlib_dev/include
   --pid-path=/run/nginx.pid --lock-path=/run/nginx.lock \\
   --http-client-body-temp-path=/var/lib/nginx/client-body --http-proxy-temp-path=/var/lib/nginx/proxy \\
   --http-fastcgi-temp-path=/var/lib/nginx/fastcgi --http-uwsgi-temp-path=/var/lib/nginx/uwsgi \\
-  --user=nginx --group=nginx --with-cc="$CC" --with-cc-opt="$CFLAGS" --with-ld-opt="$LDFLAGS" \\
+  --user=www-data --group=www-data --with-cc="$CC" --with-cc-opt="$CFLAGS" --with-ld-opt="$LDFLAGS" \\
   --with-threads --with-http_ssl_module --with-http_v2_module --with-http_auth_request_module \\
   --with-http_gzip_static_module --with-http_realip_module --with-http_stub_status_module \\
   --with-stream --with-stream_ssl_module --without-http_scgi_module

@@ -36,10 +36,12 @@ ${applyPatches({ only: 'CVE-|fix-' })}
   --with-default-path=/bin:/sbin --with-superuser-path=/bin:/sbin --with-xauth=no \\
   --disable-pkcs11 --disable-lastlog --disable-utmp --disable-utmpx --disable-wtmp --disable-wtmpx \\
   --disable-strip --without-pam
-make -s -j"$BUILD_CORES"
-make -s install-nosysconf
-rm "$out/libexec/ssh/ssh-keysign"
-mkdir -p "$out/etc/ssh" "$out/etc/sv/sshd"
+programs="ssh scp ssh-add ssh-agent ssh-keygen ssh-keyscan sftp sshd"
+helpers="sshd-session sshd-auth sftp-server ssh-sk-helper"
+make -s -j"$BUILD_CORES" $programs $helpers
+mkdir -p "$out/bin" "$out/libexec/ssh" "$out/etc/ssh" "$out/etc/sv/sshd"
+cp $programs "$out/bin/"
+cp $helpers "$out/libexec/ssh/"
 printf '%s' "$settings" >"$out/etc/ssh/sshd_config"
 printf '%s' "$service" | sed "s|@out@|$out|g" >"$out/etc/sv/sshd/run"
 chmod +x "$out/etc/sv/sshd/run"

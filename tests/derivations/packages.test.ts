@@ -10,7 +10,11 @@ const lock = parseLock(readFileSync('flake-free.lock', 'utf8'))
 const part = (name: string) => derivation({ name, version: '1', builder: ['builtin:files'] })
 const recipes = targetPackagesOf(lock)
 const set = packageSet(
-  { 'seeds-build': () => part('seeds'), toolchain: () => part('toolchain') },
+  {
+    'seeds-build': () => part('seeds'),
+    toolchain: () => part('toolchain'),
+    autotools: () => part('autotools'),
+  },
   recipes,
 )
 const packages = Object.keys(recipes).map(name => {
