@@ -365,3 +365,27 @@ test('a link may lead anywhere within its object, and nowhere else', t => {
   t.false(allowed('a', '/mix/store/'))
   t.false(allowed('a', '/dev/null'))
 })
+
+test('the schema for others has the fields that are read here, and patterns that agree', async t => {
+  const { file } = await packed(t)
+  const tar = gunzipSync(readFileSync(file))
+  const text = tar.toString('utf8', 512, 512 + Number.parseInt(tar.toString('latin1', 124, 135), 8))
+  const metadata = JSON.parse(text)
+  const path = join(import.meta.dirname, '..', '..', 'graph', 'mixpkg.schema.json')
+  const schema = JSON.parse(readFileSync(path, 'utf8'))
+  t.deepEqual(schema.required.toSorted(), Object.keys(metadata).sort())
+  t.deepEqual(Object.keys(schema.properties), schema.required)
+  const dependency = new RegExp(schema.properties.dependencies.items.pattern)
+  fc.assert(
+    fc.property(
+      fc.stringMatching(/^[a-z]{1,2}[ <>=!~,]{0,3}[0-9.]{0,3}[ <>=,]{0,2}[0-9]?$/),
+      one => {
+        const changed = JSON.stringify({ ...metadata, dependencies: [one] })
+        const isFine = dependency.test(one)
+        const read = () => parseMixpkgMetadata(changed, 'it')
+        if (isFine) t.notThrows(read)
+        else t.throws(read)
+      },
+    ),
+  )
+})

@@ -13,9 +13,18 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { MixosError } from '../../graph/error.ts'
 import { parsePackageIndex } from '../../graph/package-index.ts'
+import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
+import { collectCache } from '../../store/cache/collect.ts'
+import { objectPath } from '../../store/cache/layout.ts'
+import { siblingsIn } from '../../store/cache/local-files.ts'
+import { pullerOf } from '../../store/cache/pull.ts'
 import { serveCache } from '../../store/cache/serve.ts'
+import { directoryStorage } from '../../store/cache/storages/directory.ts'
+import { workersOn } from '../../store/cache/workers.ts'
 import { watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
+import { slotsOf } from '../../store/slots.ts'
+import { openStore } from '../../store/store.ts'
 import { knownIndex, openRepository, updateIndex } from '../../store/target/repository.ts'
 import { PATIENCE, type Patience } from '../../store/target/web-storage.ts'
 import { addPackage, DAY, keysOf, NOW, packagesIn, published } from '../helpers/repository.ts'
@@ -146,6 +155,48 @@ test('what is published again is found, and old files go, but for those of the l
     'timestamp.json',
   ])
   t.is(readdirSync(join(directory, 'tuf', 'targets')).length, 2)
+})
+
+test('what a repository offers is pulled by a machine that has the index, from a web server', async t => {
+  const { directory, store, program, library } = await repository(t)
+  const url = await served(t, directory)
+  const { index } = await machine(t, directory).update(url, NOW, PATIENCE)
+  const target = openStore({ directory: join(memoryDirectory(t), 'mixos'), host: nodeHost })
+  const puller = pullerOf(target, {
+    workers: workersOn(nodeHost, { threads: false }),
+    siblings: siblingsIn(target),
+    downloads: slotsOf(4),
+    signal: new AbortController().signal,
+  })
+  let bytes = 0
+  await puller.pull(openRepository(nodeHost, url), index.packages[0]?.path as StorePath, count => {
+    bytes += count
+  })
+  t.deepEqual(target.record(program), store.record(program))
+  t.true(target.has(library))
+  t.deepEqual(index.packages[0]?.downloadSize, bytes)
+})
+
+test('a collection of a repository keeps what it offers, and deletes what it offers no more', async t => {
+  const { directory, store, program, library } = await repository(t)
+  const other = await addPackage(store, 'other')
+  await published(store, directory, [other], { keep: true })
+  const storage = directoryStorage(nodeHost, directory)
+  const signal = new AbortController().signal
+  const later = Date.now() + DAY
+  const collect = () =>
+    collectCache(storage, {
+      keep: new Set(),
+      since: later,
+      youngerThan: later,
+      signal,
+      dryRun: false,
+    })
+  t.is((await collect()).objects, 0)
+  await published(store, directory, [program])
+  t.is((await collect()).objects, 1)
+  t.true(await storage.has(objectPath(digestOfPath(library)), { signal }))
+  t.false(await storage.has(objectPath(digestOfPath(other)), { signal }))
 })
 
 test('two packages of one name and version are refused by name', async t => {
