@@ -11,6 +11,7 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import fc from 'fast-check'
 import type { MixosError } from '../../graph/error.ts'
 import { parsePackageIndex } from '../../graph/package-index.ts'
 import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
@@ -419,4 +420,64 @@ test('an update that is stopped at any change of the disk leaves a good index an
     stopped++
   }
   t.true(stopped > 10)
+})
+
+test('a publication that is stopped at any change of the disk leaves the old offer or the new one', async t => {
+  const { directory, store, program } = await repository(t)
+  const other = await addPackage(store, 'other')
+  const old = join(memoryDirectory(t), 'old')
+  cpSync(directory, old, { recursive: true })
+  const found = new Set<number>()
+  for (let at = 1; ; at += 3) {
+    rmSync(directory, { recursive: true })
+    cpSync(old, directory, { recursive: true })
+    let changes = 0
+    const host = watchedHost(nodeHost, () => {
+      changes++
+      if (changes >= at) throw new Error('the power is gone')
+    })
+    const stopped = await published({ ...store, host }, directory, [program, other]).then(
+      () => false,
+      () => true,
+    )
+    const { index } = await machine(t, directory).update(directory)
+    found.add(index.packages.length)
+    t.is((await published(store, directory, [program, other])).index.packages.length, 2)
+    if (!stopped) break
+  }
+  t.deepEqual([...found].sort(), [1, 2])
+})
+
+test('no change of a byte of a repository gives another index', async t => {
+  const { directory, publication } = await repository(t)
+  const tuf = join(directory, 'tuf')
+  const files = readdirSync(tuf, { recursive: true, encoding: 'utf8' }).filter(
+    name => name.endsWith('.json') && !name.endsWith('root.json'),
+  )
+  const { state, update } = machine(t, directory)
+  t.is(files.length, 4)
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...files),
+      fc.nat(),
+      fc.integer({ min: 1, max: 255 }),
+      async (name, n, by) => {
+        const path = join(tuf, name)
+        const good = readFileSync(path)
+        const bad = Buffer.from(good)
+        bad[n % bad.length] = (bad[n % bad.length] as number) ^ by
+        writeFileSync(path, bad)
+        rmSync(state, { recursive: true, force: true })
+        try {
+          t.deepEqual((await update(directory)).index, publication.index)
+        } catch (error) {
+          t.is((error as MixosError).code, 'REPOSITORY_INVALID', String((error as Error).stack))
+          t.is(knownIndex(nodeHost, state), undefined)
+        } finally {
+          writeFileSync(path, good)
+        }
+      },
+    ),
+    { numRuns: 150 },
+  )
 })
