@@ -93,7 +93,10 @@ export function parseObjectOf(
     throw invalid(source, hashField, hash)
   // The label is whatever follows the digest; the digest is part of the hash.
   if (storePathOf(hash as ObjectHash, path.slice(33)) !== path)
-    throw invalid(source, hashField, `${hash}, which is not that of ${path}`)
+    throw new MixosError(
+      'PACKAGE_INVALID',
+      `${source}: ${hashField} is ${hash}, ${pathField} is ${path}: they do not belong together`,
+    )
   return { path, hash: hash as ObjectHash }
 }
 

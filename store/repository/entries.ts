@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import { checkPackageInfo, type PackageEntry } from '../../graph/package-index.ts'
 import { type PackageInfo, packageInfoPath, parsePackageInfo } from '../../graph/package-info.ts'
-import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
+import type { StorePath } from '../../graph/store-path.ts'
 import { readIndex } from '../cache/pull.ts'
 import type { CacheStorage } from '../cache/storage.ts'
 import { headOf, objectClosure } from '../object-closure.ts'
@@ -69,6 +69,3 @@ function parseJson(text: string, source: string): unknown {
     throw new MixosError('PACKAGE_INVALID', `${source} is not JSON`, { cause: error })
   }
 }
-
-/** What a message calls an object. */
-export const nameOfObject = (path: StorePath): string => path.slice(digestOfPath(path).length + 1)

@@ -165,7 +165,9 @@ function rootAfter(before: Root | undefined, options: PublishOptions): Root {
       return !key || isDeepStrictEqual(keyIdsOf(before.signed, role), [tufKeyId(tufKeyOf(key))])
     })
     const left = Date.parse(before.signed.expires) - now
-    if (isSame && (left > RENEWAL || (!rootKey && left > 0))) return before
+    // An index must not outlive those who vouch for its keys.
+    const isLong = left > RENEWAL && now + left >= endOf('timestamp', options)
+    if (isSame && (isLong || (!rootKey && left > 0))) return before
   }
   if (!rootKey) {
     const why = before

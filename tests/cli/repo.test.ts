@@ -2,6 +2,8 @@ import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { nodeHost } from '../../store/hosts/node.ts'
+import { openStore } from '../../store/store.ts'
+import { openMixpkg } from '../../store/target/mixpkg.ts'
 import { knownIndex, openRepository, updateIndex } from '../../store/target/repository.ts'
 import { infoOf } from '../helpers/repository.ts'
 import { type Place, place } from '../helpers/run-cli.ts'
@@ -88,7 +90,8 @@ test('sign says what the repository offers, as text and as JSON', async t => {
     ['greeter', 'waver'],
   )
   t.is(record.versions.timestamp, 3)
-  t.true(record.expires > Date.now() + 3600 * 86_400_000 || record.versions.root === 1)
+  t.is(record.versions.root, 2)
+  t.true(record.expires > Date.now() + 3600 * 86_400_000)
 })
 
 test('sign realizes nothing: it names what is missing and how to make it', async t => {
@@ -163,4 +166,23 @@ test('what is no repository is not served', async t => {
     stderr,
     /is no repository: it has no tuf\/timestamp\.json\nhint: make it one: mixos repo sign/,
   )
+})
+
+test('a package as a file is realized by its name, and installs elsewhere as the same object', async t => {
+  const user = withRecipes(t)
+  const made = await user.mixos('realize', 'greeter.mixpkg', 'greeter', ...FILE, '--json')
+  t.is(made.code, 0, made.stderr)
+  const { packages } = JSON.parse(made.stdout)
+  const { hostPath } = packages['greeter.mixpkg'].outputs.out
+  t.true(hostPath.endsWith('-greeter-1.mixpkg'))
+  const store = openStore({ directory: join(user.directory, 'other'), host: nodeHost })
+  const opened = await openMixpkg(store, hostPath, { signal: new AbortController().signal })
+  t.is(`/mix/store/${await opened.add()}`, packages.greeter.outputs.out.path)
+  opened.discard()
+  const again = await user.mixos('realize', 'greeter.mixpkg', ...FILE, '--check')
+  t.is(again.code, 0, again.stderr)
+  const none = await user.mixos('realize', 'text.mixpkg', ...FILE)
+  t.is(none.code, 1)
+  t.regex(none.stderr, /text-1 is no package: it has no description/)
+  t.regex((await user.mixos('realize', 'greter.mixpkg', ...FILE)).stderr, /did you mean greeter\?/)
 })

@@ -11,11 +11,21 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import fc from 'fast-check'
 import type { MixosError } from '../../graph/error.ts'
 import { parsePackageIndex } from '../../graph/package-index.ts'
+import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
+import { collectCache } from '../../store/cache/collect.ts'
+import { objectPath } from '../../store/cache/layout.ts'
+import { siblingsIn } from '../../store/cache/local-files.ts'
+import { pullerOf } from '../../store/cache/pull.ts'
 import { serveCache } from '../../store/cache/serve.ts'
+import { directoryStorage } from '../../store/cache/storages/directory.ts'
+import { workersOn } from '../../store/cache/workers.ts'
 import { watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
+import { slotsOf } from '../../store/slots.ts'
+import { openStore } from '../../store/store.ts'
 import { knownIndex, openRepository, updateIndex } from '../../store/target/repository.ts'
 import { PATIENCE, type Patience } from '../../store/target/web-storage.ts'
 import { addPackage, DAY, keysOf, NOW, packagesIn, published } from '../helpers/repository.ts'
@@ -146,6 +156,48 @@ test('what is published again is found, and old files go, but for those of the l
     'timestamp.json',
   ])
   t.is(readdirSync(join(directory, 'tuf', 'targets')).length, 2)
+})
+
+test('what a repository offers is pulled by a machine that has the index, from a web server', async t => {
+  const { directory, store, program, library } = await repository(t)
+  const url = await served(t, directory)
+  const { index } = await machine(t, directory).update(url, NOW, PATIENCE)
+  const target = openStore({ directory: join(memoryDirectory(t), 'mixos'), host: nodeHost })
+  const puller = pullerOf(target, {
+    workers: workersOn(nodeHost, { threads: false }),
+    siblings: siblingsIn(target),
+    downloads: slotsOf(4),
+    signal: new AbortController().signal,
+  })
+  let bytes = 0
+  await puller.pull(openRepository(nodeHost, url), index.packages[0]?.path as StorePath, count => {
+    bytes += count
+  })
+  t.deepEqual(target.record(program), store.record(program))
+  t.true(target.has(library))
+  t.deepEqual(index.packages[0]?.downloadSize, bytes)
+})
+
+test('a collection of a repository keeps what it offers, and deletes what it offers no more', async t => {
+  const { directory, store, program, library } = await repository(t)
+  const other = await addPackage(store, 'other')
+  await published(store, directory, [other], { keep: true })
+  const storage = directoryStorage(nodeHost, directory)
+  const signal = new AbortController().signal
+  const later = Date.now() + DAY
+  const collect = () =>
+    collectCache(storage, {
+      keep: new Set(),
+      since: later,
+      youngerThan: later,
+      signal,
+      dryRun: false,
+    })
+  t.is((await collect()).objects, 0)
+  await published(store, directory, [program])
+  t.is((await collect()).objects, 1)
+  t.true(await storage.has(objectPath(digestOfPath(library)), { signal }))
+  t.false(await storage.has(objectPath(digestOfPath(other)), { signal }))
 })
 
 test('two packages of one name and version are refused by name', async t => {
@@ -368,4 +420,64 @@ test('an update that is stopped at any change of the disk leaves a good index an
     stopped++
   }
   t.true(stopped > 10)
+})
+
+test('a publication that is stopped at any change of the disk leaves the old offer or the new one', async t => {
+  const { directory, store, program } = await repository(t)
+  const other = await addPackage(store, 'other')
+  const old = join(memoryDirectory(t), 'old')
+  cpSync(directory, old, { recursive: true })
+  const found = new Set<number>()
+  for (let at = 1; ; at += 3) {
+    rmSync(directory, { recursive: true })
+    cpSync(old, directory, { recursive: true })
+    let changes = 0
+    const host = watchedHost(nodeHost, () => {
+      changes++
+      if (changes >= at) throw new Error('the power is gone')
+    })
+    const stopped = await published({ ...store, host }, directory, [program, other]).then(
+      () => false,
+      () => true,
+    )
+    const { index } = await machine(t, directory).update(directory)
+    found.add(index.packages.length)
+    t.is((await published(store, directory, [program, other])).index.packages.length, 2)
+    if (!stopped) break
+  }
+  t.deepEqual([...found].sort(), [1, 2])
+})
+
+test('no change of a byte of a repository gives another index', async t => {
+  const { directory, publication } = await repository(t)
+  const tuf = join(directory, 'tuf')
+  const files = readdirSync(tuf, { recursive: true, encoding: 'utf8' }).filter(
+    name => name.endsWith('.json') && !name.endsWith('root.json'),
+  )
+  const { state, update } = machine(t, directory)
+  t.is(files.length, 4)
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...files),
+      fc.nat(),
+      fc.integer({ min: 1, max: 255 }),
+      async (name, n, by) => {
+        const path = join(tuf, name)
+        const good = readFileSync(path)
+        const bad = Buffer.from(good)
+        bad[n % bad.length] = (bad[n % bad.length] as number) ^ by
+        writeFileSync(path, bad)
+        rmSync(state, { recursive: true, force: true })
+        try {
+          t.deepEqual((await update(directory)).index, publication.index)
+        } catch (error) {
+          t.is((error as MixosError).code, 'REPOSITORY_INVALID', String((error as Error).stack))
+          t.is(knownIndex(nodeHost, state), undefined)
+        } finally {
+          writeFileSync(path, good)
+        }
+      },
+    ),
+    { numRuns: 150 },
+  )
 })
