@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline/promises'
 import { flag } from 'cmd-ts'
 import { MixosError } from '../../graph/error.ts'
 import {
+  type Candidate,
   type Change,
   describeChange,
   isEmpty,
@@ -23,17 +24,27 @@ export const changeFlags = {
   json: jsonFlag,
 }
 
-export interface ChangeFlags {
+export interface ChangeOptions {
   readonly dryRun: boolean
   readonly yes: boolean
+  /** Packages from files. */
+  readonly local?: readonly Candidate[]
 }
 
 /** Plans, shows the plan, asks, and does it. */
-export async function change(context: MixContext, wish: Wish, flags: ChangeFlags): Promise<Answer> {
+export async function change(
+  context: MixContext,
+  wish: Wish,
+  flags: ChangeOptions,
+): Promise<Answer> {
   const { report, signal } = context
   const machine = openMachine(context)
   const offered = await offeredBy(context)
-  const planned = planChange(wish, { installed: installedNow(machine), offered })
+  const planned = planChange(wish, {
+    installed: installedNow(machine),
+    offered,
+    local: flags.local ?? [],
+  })
   const before = installedNow(machine).filter(({ isRequested }) => isRequested)
   const isRecorded = planned.requested.every(name => before.some(one => one.name === name))
   if (isEmpty(planned) && isRecorded && planned.requested.length === before.length) {

@@ -1,9 +1,13 @@
 import { command, restPositionals } from 'cmd-ts'
 import { MixosError } from '../../graph/error.ts'
 import { parseRequirement } from '../../graph/version-range.ts'
+import { type Candidate, candidateOf } from '../../store/target/change.ts'
+import { openMixpkg } from '../../store/target/mixpkg.ts'
 import { PackageName } from '../args.ts'
+import { absolute } from '../context.ts'
 import { change, changeFlags } from './changing.ts'
 import type { MixContext } from './context.ts'
+import { openMachine } from './machine.ts'
 
 export function install(context: MixContext) {
   return command({
@@ -14,11 +18,13 @@ export function install(context: MixContext) {
       wanted: restPositionals({
         displayName: 'name',
         type: PackageName,
-        description: 'packages, perhaps with versions, as in openssl>=3.0 or nginx~1.26',
+        description:
+          'packages, perhaps with versions, as in nginx~1.26, or files, as in ./x.mixpkg',
       }),
     },
     examples: [
       { description: 'a server to log in to', command: 'mix install openssh' },
+      { description: 'a file from anywhere', command: 'mix install ./hello.mixpkg' },
       { description: 'what would be installed', command: "mix install --dry-run 'nginx>=1.26'" },
     ],
     handler: async ({ wanted, ...flags }) => {
@@ -27,7 +33,28 @@ export function install(context: MixContext) {
           hint: 'try: mix search',
         })
       }
-      return change(context, { install: wanted.map(parseRequirement) }, flags)
+      const isFile = (text: string): boolean => text.endsWith('.mixpkg')
+      const local = await fromFiles(context, wanted.filter(isFile))
+      const install = [
+        ...wanted.filter(text => !isFile(text)).map(parseRequirement),
+        ...local.map(({ name, version }) => parseRequirement(`${name}=${version}`)),
+      ]
+      return change(context, { install }, { ...flags, local })
     },
   })
+}
+
+/** Puts the packages of files into the store, where nothing else sees them yet. */
+async function fromFiles(context: MixContext, paths: readonly string[]): Promise<Candidate[]> {
+  const { store } = openMachine(context)
+  const found: Candidate[] = []
+  for (const path of paths) {
+    const mixpkg = await openMixpkg(store, absolute(path, context.directory), context)
+    try {
+      found.push(candidateOf({ ...mixpkg.metadata, path: await mixpkg.add() }))
+    } finally {
+      mixpkg.discard()
+    }
+  }
+  return found
 }

@@ -17,6 +17,14 @@ export interface Wish {
   readonly upgrade?: readonly string[] | 'all'
 }
 
+/** What there is to choose from. */
+export interface Known {
+  readonly installed: readonly InstalledPackage[]
+  readonly offered: readonly PackageEntry[]
+  /** From files: each comes before what is offered of its version. */
+  readonly local?: readonly Candidate[]
+}
+
 /** A package of one version that can be, or is, installed. */
 export interface Candidate {
   readonly name: string
@@ -43,10 +51,7 @@ export interface Change {
  */
 export function planChange(
   wish: Wish,
-  {
-    installed,
-    offered,
-  }: { installed: readonly InstalledPackage[]; offered: readonly PackageEntry[] },
+  { installed, offered, local = [] }: Known,
 ): Change {
   const now = new Map(installed.map(found => [found.name, candidateOf(found)]))
   const removed = removedBy(wish, installed)
@@ -57,7 +62,7 @@ export function planChange(
     .map(({ name }) => ({ name, constraints: [] }))
   const mayChange = (name: string): boolean =>
     wish.upgrade === 'all' || (wish.upgrade?.includes(name) ?? false)
-  const candidates = candidatesOf([...now.values()], offered, mayChange)
+  const candidates = candidatesOf([...now.values(), ...local], offered, mayChange)
   const isHeld = ({ name }: Candidate): boolean =>
     !mayChange(name) &&
     !install.some(wanted => wanted.name === name && wanted.constraints.length > 0)
@@ -176,7 +181,10 @@ export function describeChange({ added, removed, replaced }: Change): string[] {
   ]
 }
 
-function candidateOf(found: InstalledPackage | PackageEntry): Candidate {
+/** An object whose closure is not known is here already. */
+export function candidateOf(
+  found: Omit<Candidate, 'closure'> & { readonly closure?: readonly StorePath[] },
+): Candidate {
   const { name, version, dependencies, path } = found
-  return { name, version, dependencies, path, closure: 'closure' in found ? found.closure : [path] }
+  return { name, version, dependencies, path, closure: found.closure ?? [path] }
 }
