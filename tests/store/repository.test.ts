@@ -281,7 +281,7 @@ test('an index other than the signed one is refused with both hashes', async t =
   t.is(knownIndex(nodeHost, state), undefined)
 })
 
-test('metadata without a signature, and with a changed byte, is refused', async t => {
+test('metadata without a signature is refused', async t => {
   const { directory } = await repository(t)
   const path = join(directory, 'tuf', 'timestamp.json')
   edit(path, data => Object.assign(data, { signatures: [] }))
