@@ -46,7 +46,8 @@ export function fetchClient(patience: Patience): HttpClient {
       return turns.take(request.signal, () => exchange(request))
     },
     close: async () => {
-      for (const controller of running) controller.abort(new MixosError('CACHE_UNAVAILABLE', 'it was closed'))
+      for (const controller of running)
+        controller.abort(new MixosError('CACHE_UNAVAILABLE', 'it was closed'))
     },
   }
 }
