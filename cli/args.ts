@@ -13,7 +13,7 @@ import { MixosError } from '../graph/error.ts'
 type Parser<T> = ReturnType<typeof option<Type<string, T>>>
 
 export const PackageName: Type<string, string> = { displayName: 'name', from: async text => text }
-const Path: Type<string, string> = {
+export const Path: Type<string, string> = {
   displayName: 'path',
   async from(text) {
     if (text === '' || text.includes('\0')) throw new Error(`not a path: ${JSON.stringify(text)}`)
@@ -31,6 +31,17 @@ export function countType(displayName: string, { least = 1 } = {}): Type<string,
       throw new Error(`expected a whole number of at least ${least}, got ${JSON.stringify(text)}`)
     },
   }
+}
+
+/** Two TCP ports, as in `2222:22`. */
+export const ForwardArgument: Type<string, { readonly host: number; readonly guest: number }> = {
+  displayName: 'host:guest',
+  async from(text) {
+    const [host = 0, guest = 0] = /^\d+:\d+$/.test(text) ? text.split(':').map(Number) : []
+    const isPort = (port: number): boolean => port >= 1 && port <= 65535
+    if (isPort(host) && isPort(guest)) return { host, guest }
+    throw new Error(`expected two ports such as 2222:22, got ${JSON.stringify(text)}`)
+  },
 }
 
 /** An option that may be left out. cmd-ts takes its bare name for "left out"; here that is an error. */

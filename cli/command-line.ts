@@ -13,6 +13,8 @@ export interface Program<Context> {
   /** Each is loaded when it is named, so that a command costs only what it needs itself. */
   readonly commands: Readonly<Record<string, (context: Context) => Promise<Command>>>
   readonly examples: readonly { readonly description: string; readonly command: string }[]
+  /** Asked before a command runs: the exit code where that was done in another process, else undefined. */
+  readonly elsewhere?: (context: Context) => Promise<number | undefined>
 }
 
 /** What was asked for: a text about the program, or a command that is ready to run. */

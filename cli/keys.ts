@@ -34,7 +34,8 @@ export async function signingKey(
   return readSecretKey(host, join(directory, only))
 }
 
-function keysDirectory({ environment }: Context): string {
+/** Of all keys of this user. */
+export function keysDirectory({ environment }: Context): string {
   const { XDG_CONFIG_HOME, HOME } = environment
   const base = XDG_CONFIG_HOME?.startsWith('/') ? XDG_CONFIG_HOME : HOME && join(HOME, '.config')
   if (!base)

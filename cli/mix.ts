@@ -3,15 +3,41 @@ import type { Program } from './command-line.ts'
 import { type MixContext, rootOf } from './mix/context.ts'
 import { runProgram } from './program.ts'
 
+/** Those that add to the store, or take from it. */
+const CHANGING = new Set(['install', 'remove', 'upgrade', 'rollback', 'gc'])
+
 /** The target's program. */
 const mix: Program<MixContext> = {
   name: 'mix',
   version: '0.1.0',
   description: 'installs, upgrades and removes packages, and goes back',
   commands: {
+    update: async context => (await import('./mix/update.ts')).update(context),
+    search: async context => (await import('./mix/search.ts')).search(context),
+    install: async context => (await import('./mix/install.ts')).install(context),
+    remove: async context => (await import('./mix/remove.ts')).remove(context),
+    upgrade: async context => (await import('./mix/upgrade.ts')).upgrade(context),
+    list: async context => (await import('./mix/list.ts')).list(context),
+    info: async context => (await import('./mix/info.ts')).info(context),
+    files: async context => (await import('./mix/files.ts')).files(context),
+    owner: async context => (await import('./mix/owner.ts')).owner(context),
+    why: async context => (await import('./mix/why.ts')).why(context),
+    rollback: async context => (await import('./mix/rollback.ts')).rollback(context),
+    generations: async context => (await import('./mix/generations.ts')).generations(context),
+    history: async context => (await import('./mix/history.ts')).history(context),
+    gc: async context => (await import('./mix/gc.ts')).gc(context),
+    service: async context => (await import('./mix/service.ts')).service(context),
     verify: async context => (await import('./mix/verify.ts')).verify(context),
   },
-  examples: [{ description: 'is everything here as it was built?', command: 'mix verify' }],
+  examples: [
+    { description: 'a server to log in to', command: 'mix update && mix install openssh' },
+    { description: 'undo the last change', command: 'mix rollback' },
+  ],
+  elsewhere: async context => {
+    const [command = '', ...options] = context.argv
+    if (!CHANGING.has(command) || options.includes('--dry-run')) return undefined
+    return (await import('./mix/writable-store.ts')).rerunWithWritableStore(context)
+  },
 }
 
 /** `host` is that of the runtime: see mix/on-bun.ts and mix/on-node.ts. */
@@ -20,6 +46,7 @@ export async function main(host: Host): Promise<never> {
     directory: process.cwd(),
     root: rootOf(process.env, process.cwd()),
     environment: process.env,
+    argv: process.argv.slice(2),
     host,
     signal,
     report: reporter.event,

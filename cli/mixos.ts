@@ -19,6 +19,7 @@ const mixos: Program<Context> = {
     roots: async context => (await import('./commands/roots.ts')).roots(context),
     lock: async context => (await import('./commands/lock.ts')).lock(context),
     cache: async context => (await import('./commands/cache.ts')).cache(context),
+    repo: async context => (await import('./commands/repo.ts')).repo(context),
     boot: async context => (await import('./commands/boot.ts')).boot(context),
   },
   examples: [

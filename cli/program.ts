@@ -28,6 +28,8 @@ async function run<Context>(
     const parsed: ParsedCommandLine = await parseCommandLine(program, argv, context)
     if ('help' in parsed) reporter.help(parsed.help)
     else {
+      const code = await program.elsewhere?.(context)
+      if (code !== undefined) return code as ExitCode
       const answer = await parsed.run()
       reporter.answer(answer, { asJson })
       if (answer.isFailure) return 1

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { MixosError } from '../graph/error.ts'
 import type { Host } from '../store/host.ts'
 
-/** A virtual machine to run on this terminal: QEMU in a sandbox without network, that sees the image alone. */
+/** A virtual machine to run on this terminal: QEMU in a sandbox that sees the image alone. */
 export interface Machine {
   /** Host directories of the unpacked seeds. */
   readonly seeds: { readonly bubblewrap: string; readonly qemu: string }
@@ -11,6 +11,19 @@ export interface Machine {
   readonly firmware: 'bios' | 'uefi'
   /** In MiB. */
   readonly memory: number
+  /** What the machine's network card leads to: what this host reaches. Undefined for no card, and a sandbox without network. */
+  readonly network: Network | undefined
+}
+
+export interface Network {
+  /** Only this host itself can reach them. */
+  readonly forwards: readonly Forward[]
+}
+
+/** A TCP port of this host that is one of the machine's. */
+export interface Forward {
+  readonly host: number
+  readonly guest: number
 }
 
 export interface RunOptions {
@@ -34,7 +47,7 @@ export async function runMachine(machine: Machine, { host, signal }: RunOptions)
 }
 
 export function qemuArguments(
-  { firmware, memory }: Pick<Machine, 'firmware' | 'memory'>,
+  { firmware, memory, network }: Pick<Machine, 'firmware' | 'memory' | 'network'>,
   accelerator: 'kvm' | 'tcg',
 ): string[] {
   const share = '/usr/share'
@@ -52,7 +65,7 @@ export function qemuArguments(
       '-m',
       String(memory),
     ],
-    ...['-nographic', '-no-reboot', '-nic', 'none', '-cdrom', IMAGE],
+    ...['-nographic', '-no-reboot', ...(network ? networkCard(network) : NO_CARD), '-cdrom', IMAGE],
     ...(firmware === 'uefi'
       ? [
           ...flash(0, 'OVMF_CODE_4M.fd', 'readonly=on'),
@@ -64,6 +77,14 @@ export function qemuArguments(
 }
 
 const IMAGE = '/image.iso'
+const NO_CARD = ['-nic', 'none']
+
+// Without its ROM, since nothing starts from the network.
+function networkCard({ forwards }: Network): string[] {
+  const ports = forwards.map(({ host, guest }) => `,hostfwd=tcp:127.0.0.1:${host}-:${guest}`)
+  return ['-nic', `user,model=virtio-net-pci,romfile=${ports.join('')}`]
+}
+
 const CANARY_MILLISECONDS = 1000
 
 /**
@@ -74,7 +95,7 @@ async function isKvmUsable(machine: Machine, host: Host): Promise<boolean> {
   if (!host.files.lstat('/dev/kvm')) return false
   const arguments_ = [
     ...['/usr/bin/qemu-system-x86_64', '-L', '/usr/share/qemu', '-L', '/usr/share/seabios'],
-    ...['-accel', 'kvm', '-cpu', 'host', '-m', '32', '-display', 'none', '-nic', 'none'],
+    ...['-accel', 'kvm', '-cpu', 'host', '-m', '32', '-display', 'none', ...NO_CARD],
     // SeaBIOS prints its name there first of all.
     ...['-chardev', 'stdio,id=debug', '-device', 'isa-debugcon,iobase=0x402,chardev=debug'],
   ]
@@ -92,7 +113,7 @@ async function isKvmUsable(machine: Machine, host: Host): Promise<boolean> {
 }
 
 /** bubblewrap with its own loader and libraries, around QEMU with those of its seed. */
-function commandOf({ seeds, image }: Machine, argv: readonly string[]): string[] {
+function commandOf({ seeds, image, network }: Machine, argv: readonly string[]): string[] {
   const { bubblewrap, qemu } = seeds
   const links = ['bin', 'sbin', 'lib', 'lib64'].flatMap(name => [
     '--symlink',
@@ -102,7 +123,17 @@ function commandOf({ seeds, image }: Machine, argv: readonly string[]): string[]
   return [
     ...[join(bubblewrap, 'usr/lib64/ld-linux-x86-64.so.2'), '--library-path'],
     ...[join(bubblewrap, 'usr/lib/x86_64-linux-gnu'), join(bubblewrap, 'usr/bin/bwrap')],
-    ...['--unshare-all', '--die-with-parent', '--uid', '1000', '--gid', '100', '--cap-drop', 'ALL'],
+    ...[
+      '--unshare-all',
+      ...(network ? shareNetwork : []),
+      '--die-with-parent',
+      '--uid',
+      '1000',
+      '--gid',
+      '100',
+      '--cap-drop',
+      'ALL',
+    ],
     ...['--clearenv', '--setenv', 'PATH', '/usr/bin'],
     ...['--ro-bind', join(qemu, 'usr'), '/usr', ...links],
     ...['--dev', '/dev', '--dev-bind-try', '/dev/kvm', '/dev/kvm', '--proc', '/proc'],
@@ -111,3 +142,6 @@ function commandOf({ seeds, image }: Machine, argv: readonly string[]): string[]
     ...['--ro-bind', image, IMAGE, '--', ...argv],
   ]
 }
+
+// QEMU passes the machine's questions about names on to the servers of that file.
+const shareNetwork = ['--share-net', '--ro-bind-try', '/etc/resolv.conf', '/etc/resolv.conf']

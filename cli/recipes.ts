@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { mixpkg } from '../derivations/build-support/mixpkg.ts'
 import type { Derivation } from '../graph/derivation.ts'
 import { MixosError } from '../graph/error.ts'
 import { type Lock, parseLock } from '../graph/lock.ts'
@@ -15,13 +16,20 @@ export async function loadPackages(
   return packageSet(await projectPackages(context), own)
 }
 
-/** The packages of those names. Throws NAME_UNKNOWN. */
+/** The packages of those names; `NAME.mixpkg` is any of them as a file. Throws NAME_UNKNOWN. */
 export function namedPackages(
   packages: PackageSet,
   names: readonly string[],
 ): ReadonlyMap<string, Derivation> {
-  return new Map(names.map(name => [name, packages.get(name)]))
+  return new Map(names.map(name => [name, packageOrFile(packages, name)]))
 }
+
+function packageOrFile(packages: PackageSet, name: string): Derivation {
+  const isFile = name.endsWith(MIXPKG) && !packages.names.includes(name)
+  return isFile ? mixpkg(packages.get(name.slice(0, -MIXPKG.length))) : packages.get(name)
+}
+
+const MIXPKG = '.mixpkg'
 
 /** Throws LOCK_INVALID. */
 export function readLock({ project }: Context): Lock {

@@ -106,37 +106,71 @@ export const pins: Wanted = {
     // What upstream fixed after the release, as Debian carries it.
     'musl-patches': { debian: 'musl', file: '.debian.tar.xz' },
 
+    // What makes a configure script where a source comes without one.
+    autoconf: { debian: 'autoconf', file: '.orig.tar.xz' },
+    automake: { debian: 'automake-1.17', file: '.orig.tar.xz' },
+    libtool: { debian: 'libtool', file: '.orig.tar.xz' },
+
+    // For the compiler of time zones alone, which Debian does not pack with their sources.
+    glibc: { debian: 'glibc', file: '.orig.tar.xz' },
+
     // What can be installed. The patches are Debian's, for what was fixed after the release.
-    audit: { debian: 'audit', file: '.orig.tar.gz' },
-    'ca-certificates': { debian: 'ca-certificates', file: '.tar.xz' },
+    audit: {
+      version: '4.1.2',
+      urls: ['mirror://debian/pool/main/a/audit/audit_4.1.2.orig.tar.gz'],
+    },
+    'ca-certificates': {
+      version: '20250419',
+      urls: ['mirror://debian/pool/main/c/ca-certificates/ca-certificates_20250419.tar.xz'],
+    },
     curl: { debian: 'curl', file: '.orig.tar.gz' },
-    'curl-patches': { debian: 'curl', file: '.debian.tar.xz' },
+    'curl-patches': {
+      version: '8.14.1-2+deb13u5',
+      urls: ['mirror://debian/pool/main/c/curl/curl_8.14.1-2+deb13u5.debian.tar.xz'],
+    },
     dosfstools: { debian: 'dosfstools', file: '.orig.tar.gz' },
     e2fsprogs: { debian: 'e2fsprogs', file: '.orig.tar.gz' },
     git: { debian: 'git', file: '.orig.tar.xz' },
     htop: { debian: 'htop', file: '.orig.tar.gz' },
     iptables: { debian: 'iptables', file: '.orig.tar.xz' },
     jq: { debian: 'jq', file: '.orig.tar.gz' },
-    'jq-patches': { debian: 'jq', file: '.debian.tar.xz' },
+    'jq-patches': {
+      version: '1.7.1-6+deb13u3',
+      urls: ['mirror://debian/pool/main/j/jq/jq_1.7.1-6+deb13u3.debian.tar.xz'],
+    },
     less: { debian: 'less', file: '.orig.tar.gz' },
-    'libcap-ng': { debian: 'libcap-ng', file: '.orig.tar.gz' },
     libevent: { debian: 'libevent', file: '.orig.tar.gz' },
     lua: { debian: 'lua5.4', file: '.orig.tar.gz' },
     nano: { debian: 'nano', file: '.orig.tar.xz' },
     ncurses: { debian: 'ncurses', file: '.orig.tar.gz' },
     nginx: { debian: 'nginx', file: '.orig.tar.gz' },
-    'nginx-patches': { debian: 'nginx', file: '.debian.tar.xz' },
+    'nginx-patches': {
+      version: '1.26.3-3+deb13u7',
+      urls: ['mirror://debian/pool/main/n/nginx/nginx_1.26.3-3+deb13u7.debian.tar.xz'],
+    },
     oniguruma: { debian: 'libonig', file: '.orig.tar.gz' },
     openssh: { debian: 'openssh', file: '.orig.tar.gz' },
     'openssh-patches': { debian: 'openssh', file: '.debian.tar.xz' },
-    openssl: { debian: 'openssl', file: '.orig.tar.gz' },
-    'openssl-patches': { debian: 'openssl', file: '.debian.tar.xz' },
+    openssl: {
+      version: '3.5.7',
+      urls: ['mirror://debian/pool/main/o/openssl/openssl_3.5.7.orig.tar.gz'],
+    },
+    'openssl-patches': {
+      version: '3.5.7-1~deb13u2',
+      urls: ['mirror://debian/pool/main/o/openssl/openssl_3.5.7-1~deb13u2.debian.tar.xz'],
+    },
     pcre2: { debian: 'pcre2', file: '.orig.tar.gz' },
     popt: { debian: 'popt', file: '.orig.tar.xz' },
     rsync: { debian: 'rsync', file: '.orig.tar.xz' },
-    strace: { debian: 'strace', file: '.orig.tar.xz' },
+    strace: {
+      version: '6.1',
+      urls: ['mirror://debian/pool/main/s/strace/strace_6.1.orig.tar.xz'],
+    },
     tmux: { debian: 'tmux', file: '.orig.tar.gz' },
-    tzdata: { debian: 'tzdata', file: '.orig.tar.gz' },
+    tzdata: {
+      version: '2026c',
+      urls: ['mirror://debian/pool/main/t/tzdata/tzdata_2026c.orig.tar.gz'],
+    },
     'util-linux': { debian: 'util-linux', file: '.orig.tar.xz' },
     zlib: { debian: 'zlib', file: '.orig.tar.gz' },
 
@@ -150,6 +184,13 @@ export const pins: Wanted = {
     'npm/didyoumean': npm('didyoumean', '1.2.2'),
     'npm/fastest-levenshtein': npm('fastest-levenshtein', '1.0.16'),
     'npm/ms': npm('ms', '2.1.3'),
+    'npm/balanced-match': npm('balanced-match', '4.0.4'),
+    'npm/brace-expansion': npm('brace-expansion', '5.0.13'),
+    'npm/gar-promise-retry': npm('@gar/promise-retry', '1.0.3'),
+    'npm/minimatch': npm('minimatch', '10.2.6'),
     'npm/strip-ansi': npm('strip-ansi', '7.2.0'),
+    'npm/tuf-js': npm('tuf-js', '6.0.2'),
+    'npm/tufjs-canonical-json': npm('@tufjs/canonical-json', '2.0.0'),
+    'npm/tufjs-models': npm('@tufjs/models', '5.0.2'),
   },
 }

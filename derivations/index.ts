@@ -1,14 +1,17 @@
 import type { Lock } from '../graph/lock.ts'
 import type { Definitions, PackageSet } from '../graph/package-set.ts'
 import { grub } from './boot/grub.ts'
+import { autotools } from './build-support/autotools.ts'
 import { initramfs } from './images/initramfs.ts'
 import { iso } from './images/iso.ts'
 import { profile } from './images/profile.ts'
+import { repository } from './images/repository.ts'
 import { rootfs } from './images/rootfs.ts'
 import { linux } from './kernel/linux.ts'
 import { baseFiles } from './packages/base-files.ts'
 import { busybox } from './packages/busybox.ts'
-import { init, text } from './packages/init.ts'
+import { targetPackagesOf } from './packages/index.ts'
+import { init, serviceNames, text } from './packages/init.ts'
 import { mix } from './packages/mix.ts'
 import { musl } from './packages/musl.ts'
 import { bootstrap } from './seeds/bootstrap.ts'
@@ -25,6 +28,7 @@ export function definitions({ lock, system }: { lock: Lock; system: System }): D
     ...seedsOf(lock),
     ...toolchainOf(lock),
     ...packagesOf(lock, system),
+    ...targetPackagesOf(lock),
     ...imagesOf(lock, system),
   }
 }
@@ -62,6 +66,7 @@ function toolchainOf(lock: Lock): Definitions {
         headers: get('linux-headers'),
         musl: get('musl'),
       }),
+    autotools: ({ get }) => autotools(lock, { seeds: get('seeds-build') }),
   }
 }
 
@@ -103,14 +108,27 @@ function imagesOf(lock: Lock, system: System): Definitions {
       profile({
         name: 'system',
         version,
-        seeds: get('seeds-image'),
         packages: {
           busybox: get('busybox'),
-          baseFiles: get('base-files'),
+          'base-files': get('base-files'),
           init: get('init'),
         },
       }),
-    rootfs: ({ get }) => rootfs({ version, seeds: get('seeds-image'), system: get('system') }),
+    'medium-repository': ({ get }) =>
+      repository({
+        name: 'medium-repository',
+        version,
+        packages: Object.fromEntries(system.offered.map(name => [name, get(name)])),
+      }),
+    rootfs: ({ get }) =>
+      rootfs({
+        version,
+        seeds: get('seeds-image'),
+        system: get('system'),
+        mix: get('mix'),
+        repository: get('medium-repository'),
+        services: serviceNames(system.services),
+      }),
     iso: ({ get }) =>
       iso({
         version,
@@ -119,6 +137,7 @@ function imagesOf(lock: Lock, system: System): Definitions {
         kernel: get('kernel'),
         initramfs: get('initramfs'),
         rootfs: get('rootfs'),
+        repository: get('medium-repository'),
         commandLine: system.commandLine,
       }),
   }

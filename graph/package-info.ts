@@ -13,7 +13,8 @@ export interface PackageInfo {
   readonly description: string
   /** An SPDX expression. */
   readonly license: string
-  readonly homepage: string
+  /** Left out where there is none. */
+  readonly homepage?: string
   /** What has to be installed with it, such as `zlib` or `openssl>=3.0`. Libraries that it links to need no mention. */
   readonly dependencies: readonly string[]
   /** Directories of its `etc/sv`, each with a `run` program for a supervisor. */
@@ -31,11 +32,11 @@ export function formatPackageInfo(info: PackageInfo): string {
     services: [...services].sort(),
     config: [...config].sort(),
   }
-  const fields = { name, version, description, license, homepage, ...sorted }
+  const fields = { name, version, description, license, ...(homepage && { homepage }), ...sorted }
   return `${JSON.stringify(fields, undefined, 2)}\n`
 }
 
-const TEXTS = ['name', 'version', 'description', 'license', 'homepage'] as const
+const TEXTS = ['name', 'version', 'description', 'license'] as const
 const LISTS = ['dependencies', 'services', 'config'] as const
 
 /** `source` is what messages call it. Throws PACKAGE_INVALID, naming the field and its value. */
@@ -53,8 +54,11 @@ export function parsePackageInfo(value: unknown, source: string): PackageInfo {
       throw invalid(source, field, list)
     }
   }
+  if (fields.homepage !== undefined && !isHomepage(fields.homepage)) {
+    throw invalid(source, 'homepage', fields.homepage)
+  }
   const unknown = Object.keys(fields).find(
-    field => ![...TEXTS, ...LISTS].some(known => known === field),
+    field => ![...TEXTS, ...LISTS, 'homepage'].some(known => known === field),
   )
   if (unknown !== undefined) throw invalid(source, unknown, fields[unknown])
   const info = value as PackageInfo
@@ -64,6 +68,9 @@ export function parsePackageInfo(value: unknown, source: string): PackageInfo {
   if (bad !== undefined) throw invalid(source, 'config', bad)
   return info
 }
+
+const isHomepage = (value: unknown): boolean =>
+  typeof value === 'string' && /^https?:\/\/\S+$/.test(value)
 
 function invalid(source: string, field: string, value: unknown): MixosError {
   const text = JSON.stringify(value) ?? 'nothing'

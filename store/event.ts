@@ -51,6 +51,8 @@ export type Event =
   | { readonly type: 'waiting'; readonly step: DerivationHash; readonly label: string }
   /** An object is read to be copied to a cache. */
   | { readonly type: 'pushing'; readonly label: string; readonly size: number }
+  /** Bytes of a change of the system so far, of at most so many. */
+  | { readonly type: 'fetched'; readonly bytes: number; readonly total: number }
   | { readonly type: 'warning'; readonly message: string; readonly hint?: string }
 
 export type Report = (event: Event) => void

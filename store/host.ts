@@ -27,6 +27,8 @@ export interface Files {
   /** Names in bytewise order. */
   list(path: string): string[]
   readLink(path: string): string
+  /** Where all symlinks lead in the end; undefined where that is nothing. */
+  realPath(path: string): string | undefined
   /** With its parents; no-op where it is there. */
   makeDirectory(path: string, mode?: number): void
   /** Fails where something of that name exists, also a symlink. */

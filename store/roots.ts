@@ -67,15 +67,22 @@ async function point({ host }: Store, link: string, target: string): Promise<voi
   }
 }
 
-/** The roots whose links still point into the store, by link. */
+/** The roots whose links still point into the store, by link; each generation of a profile is one. */
 export function listRoots(store: Store): Root[] {
   const { files } = store.host
-  const roots = files.list(store.layout.roots).flatMap(name => {
-    const link = files.readLink(join(store.layout.roots, name))
+  const registered = files
+    .list(store.layout.roots)
+    .map(name => files.readLink(join(store.layout.roots, name)))
+  const roots = [...registered, ...generationLinks(store)].flatMap(link => {
     const path = objectAt(store, link)
     return path ? [{ link, path }] : []
   })
   return roots.sort((a, b) => (a.link < b.link ? -1 : 1))
+}
+
+function generationLinks({ host, layout }: Store): string[] {
+  const profiles = host.files.list(layout.profiles).map(name => join(layout.profiles, name))
+  return profiles.flatMap(profile => host.files.list(profile).map(name => join(profile, name)))
 }
 
 /** Registrations whose links are gone or point elsewhere. */

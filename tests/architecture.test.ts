@@ -27,6 +27,7 @@ const packages: Record<string, string> = {
   openpgp: 'store/debian/release.ts',
   'tar-fs': 'store/tar.ts',
   tinypool: 'store/threads.ts',
+  'tuf-js': 'store/target/repository.ts',
   undici: 'store/cache/storages/http-client.ts',
 }
 

@@ -1,10 +1,17 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { command, flag } from 'cmd-ts'
+import { array, command, flag, multioption } from 'cmd-ts'
 import type { Derivation } from '../../graph/derivation.ts'
 import type { Outputs } from '../../graph/plan.ts'
 import type { Store } from '../../store/store.ts'
-import { badArgument, countType, fileOption, optional, optionalName } from '../args.ts'
+import {
+  badArgument,
+  countType,
+  ForwardArgument,
+  fileOption,
+  optional,
+  optionalName,
+} from '../args.ts'
 import { type Context, openHome } from '../context.ts'
 import { runMachine } from '../qemu.ts'
 import { loadPackages, namedPackages } from '../recipes.ts'
@@ -25,13 +32,23 @@ export function boot(context: Context) {
         type: countType('mib', { least: 64 }),
         description: `the machine's memory in MiB (default: ${MEMORY})`,
       }),
+      forward: multioption({
+        long: 'forward',
+        type: array(ForwardArgument),
+        description: 'lead this TCP port of this host to that one of the machine; can be repeated',
+      }),
+      noNetwork: flag({ long: 'no-network', description: 'a machine without a network card' }),
       file: fileOption,
     },
     examples: [
       { description: 'start the live image; log in as root', command: 'mixos boot' },
       { description: 'by UEFI, with little memory', command: 'mixos boot iso --uefi --memory 128' },
+      { description: 'for: ssh -p 2222 root@localhost', command: 'mixos boot --forward 2222:22' },
     ],
-    handler: async ({ name, uefi, memory = MEMORY, file }): Promise<Answer> => {
+    handler: async ({ name, uefi, memory = MEMORY, forward, noNetwork, file }): Promise<Answer> => {
+      if (noNetwork && forward.length > 0) {
+        throw badArgument('--forward needs a network card, and --no-network takes it away')
+      }
       const packages = await loadPackages(context, { file })
       const store = await openHome(context)
       const cpus = availableParallelism()
@@ -53,6 +70,7 @@ export function boot(context: Context) {
           image,
           firmware: uefi ? 'uefi' : 'bios',
           memory,
+          network: noNetwork ? undefined : { forwards: forward },
         },
         { host: store.host, signal: context.signal },
       )

@@ -10,6 +10,8 @@ export interface MixContext {
   /** The store's directory. */
   readonly root: string
   readonly environment: Environment
+  /** What the user typed, without the program. */
+  readonly argv: readonly string[]
   readonly host: Host
   readonly signal: AbortSignal
   readonly report: Report

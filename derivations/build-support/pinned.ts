@@ -17,4 +17,9 @@ export function pinnedVersion(lock: Lock, name: string): string {
   return legal(pinOf(lock, name).version)
 }
 
+/** Upstream's version, without what Debian adds when it packs a source anew or upstream to mean that it is done. */
+export function upstreamVersion(lock: Lock, name: string): string {
+  return pinnedVersion(lock, name).replace(/\+(ds|dfsg)\d*$|-stable$/, '')
+}
+
 const legal = (text: string): string => text.replace(/[^a-zA-Z0-9+._-]/g, '-')

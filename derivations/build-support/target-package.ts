@@ -1,35 +1,61 @@
-import type { Derivation } from '../../graph/derivation.ts'
+import { type Derivation, output } from '../../graph/derivation.ts'
 import { formatPackageInfo, type PackageInfo, packageInfoPath } from '../../graph/package-info.ts'
 import { type ScriptSpec, script } from './script.ts'
 
-export interface TargetPackageSpec
-  extends Omit<PackageInfo, 'dependencies' | 'services' | 'config'>,
-    Pick<ScriptSpec, 'inputs' | 'env' | 'script'> {
+type Lists = Pick<PackageInfo, 'dependencies' | 'services' | 'config'>
+/** What a package says of itself; lists that are left out are empty. */
+export type PackageSpec = Omit<PackageInfo, keyof Lists> & Partial<Lists>
+
+export interface TargetTools {
   readonly seeds: Derivation
   readonly toolchain: Derivation
-  readonly dependencies?: readonly string[]
-  readonly services?: readonly string[]
-  readonly config?: readonly string[]
+}
+
+export interface TargetPackageSpec
+  extends TargetTools,
+    PackageSpec,
+    Pick<ScriptSpec, 'inputs' | 'env' | 'outputs' | 'script'> {
+  /** What is linked, by input name; each has its headers in an output of its own, `dev`. */
+  readonly libraries?: Readonly<Record<string, Derivation>>
+}
+
+/** The file by which an object is a package: its path and its text. */
+export function descriptionOf(spec: PackageSpec): readonly [path: string, text: string] {
+  const info = { dependencies: [], services: [], config: [], ...spec }
+  return [packageInfoPath(info.name), formatPackageInfo(info)]
 }
 
 /**
  * A package for the target, compiled by our own toolchain, which is first in the path; `$host` is its triple, and the
- * usual variables name its tools. What the script leaves in `$out` is stripped, loses its manuals, and gets the
- * package's description of itself.
+ * usual variables name its tools and say where its libraries are. What the script leaves in `$out` is stripped, loses
+ * its manuals, and gets the package's description of itself; what others need in order to link it goes to `$dev`, if
+ * there is such an output.
  */
 export function targetPackage(spec: TargetPackageSpec): Derivation {
-  const { seeds, toolchain, inputs, env, script: build, ...about } = spec
-  const info = { dependencies: [], services: [], config: [], ...about }
-  const { name, version } = info
+  const { seeds, toolchain, libraries = {}, inputs, env, outputs, script: build, ...about } = spec
+  const { name, version } = about
+  const [packageInfoPath, packageInfo] = descriptionOf(about)
   return script({
     name,
     version,
     root: seeds,
-    inputs: { toolchain, ...inputs },
-    env: { ...env, packageInfo: formatPackageInfo(info), packageInfoPath: packageInfoPath(name) },
-    script: `${prepare}\n${build}\n${finish}`,
+    inputs: { toolchain, ...libraries, ...headersOf(libraries), ...inputs },
+    env: { ...env, packageInfo, packageInfoPath },
+    ...(outputs && { outputs }),
+    script: `${prepare}${link(Object.keys(libraries))}\n${build}\n${finish}`,
   })
 }
+
+const headersOf = (libraries: Readonly<Record<string, Derivation>>) =>
+  Object.fromEntries(
+    Object.entries(libraries).map(([name, library]) => [`${name}_dev`, output(library, 'dev')]),
+  )
+
+// musl looks for a library nowhere but where the program says, so each is found by its own store path.
+const link = (libraries: readonly string[]): string => `\
+export CPPFLAGS="${libraries.map(name => `-I$${name}_dev/include`).join(' ')}"
+export LDFLAGS="-Wl,--as-needed ${libraries.map(name => `-L$${name}/lib -Wl,-rpath,$${name}/lib`).join(' ')}"
+`
 
 const prepare = `
 host=x86_64-linux-musl
@@ -42,9 +68,19 @@ export CFLAGS="-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2" CXXFLAGS="-O2 -
 const finish = `
 cd "$out"
 rm -rf share/man share/info share/doc share/locale man lib/*.la
+if [ -n "\${dev:-}" ]; then
+  mkdir -p "$dev"
+  mv include "$dev/"
+  rm -rf lib/pkgconfig lib/cmake
+fi
 find . -type f \\( -perm -0100 -o -name '*.so*' \\) | while read -r file; do
   if [ "$(head -c 4 "$file" | tail -c 3)" = ELF ]; then $STRIP --strip-unneeded "$file"; fi
 done
 mkdir -p "$(dirname "$packageInfoPath")"
 printf '%s' "$packageInfo" >"$packageInfoPath"
 `
+
+/** True for what targetPackage() made: it can be installed on a running system. */
+export function isTargetPackage({ env }: Derivation): boolean {
+  return env.packageInfo !== undefined && env.packageInfoPath !== undefined
+}

@@ -9,6 +9,8 @@ export interface IsoSpec {
   readonly kernel: Derivation
   readonly initramfs: Derivation
   readonly rootfs: Derivation
+  /** What can be installed without a network. */
+  readonly repository: Derivation
   /** What the kernel is told, beside where its root is. */
   readonly commandLine: readonly string[]
 }
@@ -20,12 +22,12 @@ export interface IsoSpec {
  * find it, the disk's GUID and the serial number of the EFI partition.
  */
 export function iso({ version, commandLine, ...spec }: IsoSpec): Derivation {
-  const { seeds, grub, kernel, initramfs, rootfs } = spec
+  const { seeds, grub, kernel, initramfs, rootfs, repository } = spec
   return script({
     name: 'mixos.iso',
     version,
     root: seeds,
-    inputs: { grub, kernel, initramfs, rootfs },
+    inputs: { grub, kernel, initramfs, rootfs, repository },
     env: {
       version,
       commandLine: commandLine.join(' '),
@@ -49,9 +51,10 @@ mkdir -p iso/boot/grub iso/mixos efi/EFI/BOOT
 cp "$kernel/bzImage" iso/boot/vmlinuz
 cp "$initramfs" iso/boot/initramfs
 cp "$rootfs" iso/mixos/rootfs.squashfs
+cp -r --no-preserve=mode "$repository" iso/mixos/repository
 
 hash=$(
-  { printf '%s\\n' "$version" "$commandLine" "$grub"; cat iso/boot/vmlinuz iso/boot/initramfs iso/mixos/rootfs.squashfs; } |
+  { printf '%s\\n' "$version" "$commandLine" "$grub" "$repository"; cat iso/boot/vmlinuz iso/boot/initramfs iso/mixos/rootfs.squashfs; } |
     sha256sum | cut -c 1-32
 )
 marker=/mixos/$hash.medium

@@ -3,6 +3,7 @@ import type { Lock } from '../../graph/lock.ts'
 import type { Fragments } from '../build-support/kconfig.ts'
 import { pinned, pinnedVersion } from '../build-support/pinned.ts'
 import { script } from '../build-support/script.ts'
+import { descriptionOf } from '../build-support/target-package.ts'
 import { requestedOptions } from '../kernel/options.ts'
 
 export interface BusyboxTools {
@@ -14,12 +15,20 @@ export interface BusyboxTools {
 
 /** BusyBox as one static binary, `bin/busybox`, with a link beside it for each of its commands. */
 export function busybox(lock: Lock, { seeds, toolchain, config }: BusyboxTools): Derivation {
+  const version = pinnedVersion(lock, 'busybox')
+  const [descriptionPath, description] = descriptionOf({
+    name: 'busybox',
+    version,
+    description: 'The usual Unix commands in one small program',
+    license: 'GPL-2.0-only',
+    homepage: 'https://busybox.net',
+  })
   return script({
     name: 'busybox',
-    version: pinnedVersion(lock, 'busybox'),
+    version,
     root: seeds,
     inputs: { source: pinned(lock, 'busybox'), toolchain },
-    env: { options: requestedOptions(config) },
+    env: { options: requestedOptions(config), description, descriptionPath },
     script: build,
   })
 }
@@ -52,4 +61,6 @@ ln -s bin "$out/sbin"
 ./busybox --list | while read -r command; do
   [ "$command" = busybox ] || ln -s busybox "$out/bin/$command"
 done
+mkdir -p "$out/$(dirname "$descriptionPath")"
+printf '%s' "$description" >"$out/$descriptionPath"
 `

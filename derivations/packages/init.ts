@@ -1,30 +1,65 @@
 import type { Derivation } from '../../graph/derivation.ts'
-import { textFiles } from '../build-support/text-files.ts'
+import { descriptionOf } from '../build-support/target-package.ts'
+import { type TextFile, textFiles } from '../build-support/text-files.ts'
 
 export interface Init {
   /** The version of the distribution. */
   readonly version: string
   /** Terminals that have a login. */
   readonly consoles: readonly string[]
-  /** Scripts by file name, of which `start.sh`, `stop.sh` and `console.sh` are used. */
+  /** The day of that version, such as `2026-11-23`: the clock is never before it. */
+  readonly released: string
+  /** Scripts by file name, of which `start.sh`, `stop.sh`, `console.sh`, `services.sh` and `log.sh` are used. */
   readonly init: Readonly<Record<string, string>>
+  /** What each service runs, by file name, such as `dhcp.sh`. */
+  readonly services: Readonly<Record<string, string>>
   readonly sysctl: string
 }
 
-/** What BusyBox's init runs: the start and the stop of a system, and a login on each of its consoles. */
-export function init({ version, consoles, init, sysctl }: Init): Derivation {
+/** What BusyBox's init runs: the start and the stop of a system, a login on each of its consoles, and its services. */
+export function init({ version, released, consoles, init, services, sysctl }: Init): Derivation {
+  const [path, description] = descriptionOf({
+    name: 'init',
+    version,
+    description: 'What starts and stops the system, and its logins',
+    license: 'MIT',
+    services: serviceNames(services),
+  })
   return textFiles({
     name: 'init',
     version,
     files: {
+      [path]: description,
       'etc/inittab': inittab(consoles),
       'etc/init.d/fstab': fstab,
       'etc/init.d/start': { executable: text(init, 'start.sh') },
       'etc/init.d/stop': { executable: text(init, 'stop.sh') },
       'etc/init.d/console': { executable: text(init, 'console.sh') },
+      'etc/init.d/services': { executable: text(init, 'services.sh') },
+      'etc/init.d/log': { executable: text(init, 'log.sh') },
+      'etc/init.d/released': `${secondsAt(released)}\n`,
+      ...serviceFiles(services),
       'etc/sysctl.conf': sysctl,
     },
   })
+}
+
+/** The services of a system, by the names of their scripts. */
+export const serviceNames = (scripts: Init['services']): string[] =>
+  Object.keys(scripts).map(script => script.replace(/\.sh$/, ''))
+
+function serviceFiles(scripts: Init['services']): Record<string, TextFile> {
+  const runs = serviceNames(scripts).map(name => [
+    `etc/sv/${name}/run`,
+    { executable: text(scripts, `${name}.sh`) },
+  ])
+  return Object.fromEntries(runs)
+}
+
+function secondsAt(day: string): number {
+  const milliseconds = Date.parse(`${day}T00:00:00Z`)
+  if (Number.isNaN(milliseconds)) throw new Error(`the system was released on no day: ${day}`)
+  return milliseconds / 1000
 }
 
 /** A script of the system's by its file name. Throws where there is none. */
@@ -50,6 +85,7 @@ const inittab = (consoles: readonly string[]): string => `\
 # terminal : unused : when : what
 ::sysinit:/etc/init.d/start
 ${consoles.map(console => `${console}::respawn:/etc/init.d/console ${console} ${terminalOf(console)}\n`).join('')}\
+::respawn:/bin/nice -n 19 /etc/init.d/services
 ::ctrlaltdel:/sbin/reboot
 ::shutdown:/etc/init.d/stop
 `

@@ -15,16 +15,23 @@ export interface MixParts {
   readonly sources: Readonly<Record<string, string>>
 }
 
-/** What is bundled with it, from pins of these names below `npm/`. */
+/** What is bundled with it. */
 const PACKAGES = [
+  '@gar/promise-retry',
+  '@tufjs/canonical-json',
+  '@tufjs/models',
   'ansi-regex',
+  'balanced-match',
+  'brace-expansion',
   'chalk',
   'cmd-ts',
   'debug',
   'didyoumean',
   'fastest-levenshtein',
+  'minimatch',
   'ms',
   'strip-ansi',
+  'tuf-js',
 ]
 
 /**
@@ -56,7 +63,7 @@ export function mix(lock: Lock, parts: MixParts): Derivation {
 /** The program as one JavaScript file. A step of its own: what does not show here is not compiled again. */
 function bundle(lock: Lock, { version, seeds, musl, libraries, sources }: MixParts): Derivation {
   const packages = Object.fromEntries(
-    PACKAGES.map(name => [inputName(name), pinned(lock, `npm/${name}`)]),
+    PACKAGES.map(name => [inputName(name), pinned(lock, pinName(name))]),
   )
   return script({
     name: 'mix-bundle',
@@ -74,7 +81,8 @@ function bundle(lock: Lock, { version, seeds, musl, libraries, sources }: MixPar
   })
 }
 
-const inputName = (name: string): string => `npm_${name.replaceAll('-', '_')}`
+const pinName = (name: string): string => `npm/${name.replace(/^@/, '').replace('/', '-')}`
+const inputName = (name: string): string => `npm_${name.replaceAll(/[^a-z0-9]/g, '_')}`
 
 // The runtime is told nothing by the files that lie around, and is started by its loader's name, which is
 // not where it looks for it.
@@ -94,7 +102,7 @@ ${unpackRuntime}
 cp -r --no-preserve=mode "$sources"/. .
 for package in $packages; do
   mkdir -p "node_modules/$package"
-  input=npm_\${package//-/_}
+  input=npm_\${package//[^a-z0-9]/_}
   tar -xzf "\${!input}" --strip-components=1 -C "node_modules/$package"
 done
 mkdir -p node_modules/@napi-rs/blake-hash

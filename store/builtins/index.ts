@@ -7,7 +7,10 @@ const loaders: Readonly<Record<string, () => Promise<Builtin>>> = {
   'builtin:closure-info': async () => (await import('./closure-info.ts')).closureInfo,
   'builtin:fetch-url': async () => (await import('./fetch-url.ts')).fetchUrl,
   'builtin:files': async () => (await import('./files.ts')).writeFiles,
+  'builtin:mixpkg': async () => (await import('./mixpkg.ts')).writeMixpkg,
   'builtin:newc': async () => (await import('./newc.ts')).writeNewc,
+  'builtin:profile': async () => (await import('./profile.ts')).makeProfile,
+  'builtin:repository': async () => (await import('./repository.ts')).makeRepository,
   'builtin:unpack-deb': async () => (await import('./unpack-deb.ts')).unpack,
 }
 

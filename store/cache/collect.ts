@@ -1,5 +1,6 @@
 import { MixosError } from '../../graph/error.ts'
 import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
+import { readPublished } from '../repository/published.ts'
 import { eachOf } from '../write.ts'
 import { objectPath } from './layout.ts'
 import { type ObjectIndex, parseAnyIndex } from './object-index.ts'
@@ -28,7 +29,7 @@ const READS = 64
 const LIMIT = 64 << 20
 
 /**
- * Deletes what no kept trace leads to. Traces go first, then objects, then packs: whoever reads meanwhile, or
+ * Deletes what no kept trace leads to, nor a package that the cache offers as a repository. Traces go first, then objects, then packs: whoever reads meanwhile, or
  * after a crash, finds all or nothing, and counts what is gone as a miss.
  */
 export async function collectCache(
@@ -39,6 +40,8 @@ export async function collectCache(
   const isKept = ({ path, modified }: StoredFile): boolean =>
     modified >= since || modified >= youngerThan || keep.has(path.split('/')[1] ?? '')
   const roots = await rootsOf(storage, traces.filter(isKept), signal)
+  for (const { closure } of (await readPublished(storage, signal)).index.packages)
+    for (const path of closure) roots.add(path)
   const objects = await listed(storage, 'object/', signal)
   const indexes = await indexesOf(storage, objects, signal)
   // What is being pushed has no trace yet.

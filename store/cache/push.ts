@@ -63,8 +63,24 @@ export async function push(
   traces: readonly Trace[],
   { key, signal, report }: PushOptions,
 ): Promise<Pushed> {
-  await initialise(storage, signal)
   const roots = traces.flatMap(trace => Object.values(trace.outputs))
+  const pushed = await pushObjects(store, storage, roots, { signal, report })
+  let signed = 0
+  await eachOf(traces, WRITES, async trace => {
+    if (await publish(store, storage, { trace, key, signal })) signed++
+  })
+  return { ...pushed, signed }
+}
+
+/** The same for objects alone, of which nothing is said: their paths are hashes. */
+export async function pushObjects(
+  store: Store,
+  storage: WritableStorage,
+  roots: readonly StorePath[],
+  options: Pick<PushOptions, 'signal' | 'report'>,
+): Promise<Omit<Pushed, 'signed'>> {
+  const { signal, report } = options
+  await initialise(storage, signal)
   const order = topologicalOrder(
     objectClosure(store, roots),
     path => referencesOf(store, path),
@@ -95,12 +111,8 @@ export async function push(
   }
   await writer.finish()
   if (await withdrawn(storage, await Promise.all(written), signal))
-    return push(store, storage, traces, { key, signal, report })
-  let signed = 0
-  await eachOf(traces, WRITES, async trace => {
-    if (await publish(store, storage, { trace, key, signal })) signed++
-  })
-  return { objects: order.length, present: order.length - missing.length, signed, bytes }
+    return pushObjects(store, storage, roots, options)
+  return { objects: order.length, present: order.length - missing.length, bytes }
 }
 
 /** A collection may have taken a pack that an index relies on: then the index goes, to be pushed again. */

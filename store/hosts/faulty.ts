@@ -7,6 +7,7 @@ export type Change = Exclude<
   | 'lstat'
   | 'list'
   | 'readLink'
+  | 'realPath'
   | 'statOf'
   | 'readInto'
   | 'readAt'

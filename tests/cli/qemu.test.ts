@@ -1,16 +1,37 @@
 import test from 'ava'
+import { ForwardArgument } from '../../cli/args.ts'
 import { qemuArguments } from '../../cli/qemu.ts'
 
-test('a machine has no network, and its console is the terminal', t => {
-  const args = qemuArguments({ firmware: 'bios', memory: 128 }, 'tcg').join(' ')
+test('a machine may have no network, and its console is the terminal', t => {
+  const args = qemuArguments({ firmware: 'bios', memory: 128, network: undefined }, 'tcg').join(' ')
   t.regex(args, / -accel tcg -cpu max -m 128 /)
   t.regex(args, / -nographic .*-nic none /)
   t.notRegex(args, /pflash/)
 })
 
 test('by UEFI, the firmware is read-only and what it stores is dropped', t => {
-  const args = qemuArguments({ firmware: 'uefi', memory: 128 }, 'kvm').join(' ')
+  const args = qemuArguments({ firmware: 'uefi', memory: 128, network: undefined }, 'kvm').join(' ')
   t.regex(args, / -accel kvm -cpu host /)
   t.regex(args, /unit=0,readonly=on,file=\S+CODE/)
   t.regex(args, /unit=1,snapshot=on,file=\S+VARS/)
+})
+
+test('a network card leads out through this host, whose forwarded ports only it can reach', t => {
+  const forwards = [
+    { host: 2222, guest: 22 },
+    { host: 8080, guest: 80 },
+  ]
+  const args = qemuArguments({ firmware: 'bios', memory: 128, network: { forwards } }, 'tcg')
+  const card = args[args.indexOf('-nic') + 1]
+  t.is(
+    card,
+    'user,model=virtio-net-pci,romfile=,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=tcp:127.0.0.1:8080-:80',
+  )
+})
+
+test('a forward is two ports', async t => {
+  t.deepEqual(await ForwardArgument.from('2222:22'), { host: 2222, guest: 22 })
+  for (const wrong of ['22', '0:22', '2222:70000', 'a:b', '1:2:3', '-1:2', '']) {
+    await t.throwsAsync(ForwardArgument.from(wrong), { message: /two ports/ }, wrong)
+  }
 })

@@ -21,19 +21,20 @@ test('the menu leaves the variables of GRUB to GRUB, not to the shell that write
 test('an image depends on its command line, and on each of its parts', t => {
   const { env, inputs } = image(['console=ttyS0', 'quiet'])
   t.is(env.commandLine, 'console=ttyS0 quiet')
-  t.deepEqual(Object.keys(inputs), ['grub', 'initramfs', 'kernel', 'root', 'rootfs'])
+  t.deepEqual(Object.keys(inputs), ['grub', 'initramfs', 'kernel', 'repository', 'root', 'rootfs'])
 })
 
 test('a profile does not depend on the order in which its packages are named', t => {
   const [one, two] = [part('one'), part('two')]
   const of = (packages: Record<string, typeof one>) =>
-    profile({ name: 'system', version: '1', seeds, packages })
+    profile({ name: 'system', version: '1', packages })
   t.deepEqual(of({ one, two }), of({ two, one }))
 })
 
 test('a root file system is made of a closure, and can be packed quickly', t => {
   const system = part('system')
-  const { env, inputs } = rootfs({ version: '1', seeds, system, level: 1 })
+  const [mix, repository] = [part('mix'), part('repository')]
+  const { env, inputs } = rootfs({ version: '1', seeds, system, mix, repository, level: 1 })
   t.is(env.level, '1')
   t.deepEqual(inputs.closure?.derivation.builder, ['builtin:closure-info'])
   t.is(inputs.closure?.derivation.inputs.root?.derivation, system)
@@ -41,7 +42,8 @@ test('a root file system is made of a closure, and can be packed quickly', t => 
 
 function image(commandLine: readonly string[]) {
   const [grub, kernel, initramfs] = [part('grub'), part('kernel'), part('initramfs')]
-  return iso({ version: '1', seeds, grub, kernel, initramfs, rootfs: part('rootfs'), commandLine })
+  const [rootfs, repository] = [part('rootfs'), part('repository')]
+  return iso({ version: '1', seeds, grub, kernel, initramfs, rootfs, repository, commandLine })
 }
 
 function scriptOf(drv: { readonly builder: readonly string[] }): string {

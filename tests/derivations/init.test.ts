@@ -1,11 +1,11 @@
 import test from 'ava'
 import { live } from '../../configs/systems/live.ts'
-import { init } from '../../derivations/packages/init.ts'
+import { init, serviceNames } from '../../derivations/packages/init.ts'
 
 test('each console of the system has a login, and no other terminal has', t => {
   const inittab = filesOf({ ...live(), consoles: ['tty1', 'ttyS1'] })['etc/inittab'] as string
   t.deepEqual(
-    inittab.split('\n').filter(line => line.includes(':respawn:')),
+    inittab.split('\n').filter(line => line.includes('/console ')),
     [
       'tty1::respawn:/etc/init.d/console tty1 linux',
       'ttyS1::respawn:/etc/init.d/console ttyS1 vt102',
@@ -15,10 +15,30 @@ test('each console of the system has a login, and no other terminal has', t => {
 
 test('what init runs are executable scripts', t => {
   const files = filesOf(live())
-  for (const name of ['start', 'stop', 'console']) {
+  for (const name of ['start', 'stop', 'console', 'services', 'log']) {
     const file = files[`etc/init.d/${name}`] as { executable: string }
     t.true(file.executable.startsWith('#!/bin/sh\n'), name)
   }
+})
+
+test('logins come before the supervisor of services, so that it delays none', t => {
+  const lines = (filesOf(live())['etc/inittab'] as string).split('\n')
+  const supervisor = lines.findIndex(line => line.endsWith('/etc/init.d/services'))
+  t.true(supervisor > lines.findLastIndex(line => line.includes('/console ')))
+})
+
+test('each service of the system is a directory with an executable run', t => {
+  const files = filesOf({ ...live(), services: { 'web.sh': '#!/bin/sh\nexec web\n' } })
+  t.deepEqual(files['etc/sv/web/run'], { executable: '#!/bin/sh\nexec web\n' })
+  t.deepEqual(serviceNames(live().services), ['dhcp', 'ntpd'])
+  for (const script of Object.values(live().services)) {
+    t.regex(script, /^#!\/bin\/sh\n[\s\S]*^exec 2>&1$/m)
+  }
+})
+
+test('the day of the version is kept in seconds, for the clock; another text is refused', t => {
+  t.is(filesOf({ ...live(), released: '2026-11-23' })['etc/init.d/released'], '1795392000\n')
+  t.throws(() => init({ ...live(), released: 'today' }), { message: /no day: today/ })
 })
 
 test('a system without a script that init needs is refused by its name', t => {

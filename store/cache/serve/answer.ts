@@ -7,7 +7,7 @@ import type { ServeLimits } from './limits.ts'
 import { limitOf, receive } from './receive.ts'
 import { sendFile } from './send-file.ts'
 import { sendList } from './send-list.ts'
-import { parseListing, parseTarget, type Target } from './target.ts'
+import { parseListing, parseTarget, type Target, type UploadTarget } from './target.ts'
 
 export interface Served {
   readonly directory: string
@@ -45,7 +45,7 @@ export function answering(served: Served): (exchange: Exchange) => Promise<void>
     if (!isAllowed || (isRead && prefix === undefined)) return absent(exchange)
     if (!isAllowed(exchange.headers.authorization)) return denied(exchange)
     if (prefix !== undefined) return sendList(exchange, storage, { prefix, signal })
-    if (!file) return absent(exchange)
+    if (!file || file.kind === 'index') return absent(exchange)
     if (method === 'PUT') return put(exchange, file)
     await storage.remove(file.path, { signal })
     await exchange.answer(204, {})
@@ -61,7 +61,7 @@ export function answering(served: Served): (exchange: Exchange) => Promise<void>
     }
   }
 
-  async function put(exchange: Exchange, target: Target): Promise<void> {
+  async function put(exchange: Exchange, target: UploadTarget): Promise<void> {
     const length = Number(exchange.headers['content-length'] ?? limitOf(target, limits))
     const line = length <= SMALL ? small : large
     await exchange.hold((over, resume) =>

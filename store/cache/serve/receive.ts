@@ -7,7 +7,7 @@ import { checkNewInfo, checkPack, checkTrace } from './check-upload.ts'
 import type { Exchange } from './exchange.ts'
 import type { IndexChecker } from './index-checker.ts'
 import type { ServeLimits } from './limits.ts'
-import type { Target } from './target.ts'
+import type { UploadTarget } from './target.ts'
 
 export interface Receiving {
   readonly storage: Pick<WritableStorage, 'write'>
@@ -22,7 +22,7 @@ export interface Receiving {
  */
 export async function receive(
   exchange: Exchange,
-  target: Target,
+  target: UploadTarget,
   { storage, indexes, limits, signal }: Receiving,
 ): Promise<void> {
   const limit = limitOf(target, limits)
@@ -43,7 +43,7 @@ export async function receive(
 }
 
 /** The most bytes that such a file may have. */
-export function limitOf(target: Target, { packBytes, indexBytes }: ServeLimits): number {
+export function limitOf(target: UploadTarget, { packBytes, indexBytes }: ServeLimits): number {
   if (target.kind === 'info') return INFO_LIMIT
   if (target.kind === 'trace') return SIGNED_TRACE_LIMIT
   return target.kind === 'pack' ? packBytes : indexBytes
@@ -59,7 +59,11 @@ interface Body {
 
 async function bodyOf(
   exchange: Exchange,
-  { limit, announced, target }: { limit: number; announced: string | undefined; target: Target },
+  {
+    limit,
+    announced,
+    target,
+  }: { limit: number; announced: string | undefined; target: UploadTarget },
 ): Promise<Body | 'too long'> {
   const hasher = target.kind === 'pack' ? blake3Stream() : undefined
   // Memory that is never written to is never taken.
@@ -85,7 +89,7 @@ function grown(data: Buffer, length: number): Buffer {
 
 async function problemOf(
   { data, hash }: Body,
-  target: Target,
+  target: UploadTarget,
   { indexes, signal }: Pick<Receiving, 'indexes' | 'signal'>,
 ): Promise<string | undefined> {
   try {

@@ -47,6 +47,7 @@ const TYPES: Record<Target['kind'], string> = {
   info: 'application/json',
   trace: 'application/json',
   object: 'application/json',
+  index: 'application/json',
   pack: 'application/octet-stream',
 }
 

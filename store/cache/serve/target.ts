@@ -2,6 +2,11 @@ import { INFO_PATH } from '../layout.ts'
 
 /** A file of a cache, by its path in it. */
 export type Target =
+  | UploadTarget
+  /** Of the signed index that makes a repository of it; it is made beside the server, never sent to it. */
+  | { readonly kind: 'index'; readonly path: string }
+
+export type UploadTarget =
   | { readonly kind: 'info'; readonly path: string }
   | { readonly kind: 'trace'; readonly path: string }
   | { readonly kind: 'object'; readonly path: string; readonly digest: string }
@@ -9,6 +14,8 @@ export type Target =
 
 const TRACE = /^\/trace\/[0-9a-f]{64}\/[0-9a-f]{32}\.json$/
 const OBJECT = /^\/object\/([0-9abcdfghijklmnpqrsvwxyz]{32})\.json$/
+const INDEX =
+  /^\/tuf\/(?:[1-9][0-9]{0,15}\.(?:root|snapshot|targets)\.json|(?:root|timestamp)\.json|targets\/[0-9a-f]{64}\.packages\.json)$/
 const PACK = /^\/pack\/([0-9a-f]{64})\.pack$/
 
 /**
@@ -21,6 +28,7 @@ export function parseTarget(target: string): Target | undefined {
   if (hash !== undefined) return { kind: 'pack', path, hash }
   const [, digest] = OBJECT.exec(target) ?? []
   if (digest !== undefined) return { kind: 'object', path, digest }
+  if (INDEX.test(target)) return { kind: 'index', path }
   if (TRACE.test(target)) return { kind: 'trace', path }
   return target === `/${INFO_PATH}` ? { kind: 'info', path } : undefined
 }

@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import test from 'ava'
 import { openStorage } from '../../../store/cache/open-storage.ts'
 import { directoryStorage } from '../../../store/cache/storages/directory.ts'
-import { fetchStorage } from '../../../store/cache/storages/fetch.ts'
 import { httpStorage } from '../../../store/cache/storages/http.ts'
 import { memoryStorage } from '../../../store/cache/storages/memory.ts'
 import { nodeHost } from '../../../store/hosts/node.ts'
@@ -18,10 +17,6 @@ testCacheStorage('directory', t => directoryStorage(nodeHost, join(memoryDirecto
 testCacheStorage('http', async t => {
   const { url } = await cacheServer(t, { token: 'secret' })
   return httpStorage(url, {}, { token: 'secret', patience })
-})
-testCacheStorage('fetch', async t => {
-  const { url } = await cacheServer(t, { token: 'secret' })
-  return fetchStorage(url, { token: 'secret', patience })
 })
 testCacheStorage('https with HTTP/2', async t => {
   const { url } = await cacheServer(t, { token: 'secret', secure: true })

@@ -1,0 +1,84 @@
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { command, flag, option, positional, string } from 'cmd-ts'
+import { badArgument, countType, jsonFlag, optional } from '../../args.ts'
+import { absolute, type Context } from '../../context.ts'
+import type { Answer } from '../../report.ts'
+
+const DEFAULT_PORT = 8081
+
+export function serve(context: Context) {
+  return command({
+    name: 'serve',
+    description: 'serve a repository in a directory, read only, until it is interrupted',
+    args: {
+      directory: positional({
+        type: string,
+        displayName: 'directory',
+        description: 'as `repo sign --to` makes it',
+      }),
+      address: option({
+        long: 'address',
+        type: string,
+        defaultValue: () => '127.0.0.1',
+        defaultValueIsSerializable: true,
+        description: 'of the interface to listen on; 0.0.0.0 for all',
+      }),
+      port: optional({
+        long: 'port',
+        type: countType('port', { least: 0 }),
+        description: `to listen on; 0 for any that is free (default: ${DEFAULT_PORT})`,
+      }),
+      verbose: flag({ long: 'verbose', description: 'tell of each request' }),
+      json: jsonFlag,
+    },
+    examples: [
+      { description: 'to this machine and its guests', command: 'mixos repo serve /srv/packages' },
+      {
+        description: 'to the network',
+        command: 'mixos repo serve /srv/packages --address 0.0.0.0 --port 80',
+      },
+    ],
+    handler: args => run(context, args),
+  })
+}
+
+interface Args {
+  readonly directory: string
+  readonly address: string
+  readonly port: number | undefined
+  readonly verbose: boolean
+}
+
+async function run(context: Context, args: Args): Promise<Answer> {
+  const [{ serveCache }, { nodeHost: host }, { TIMESTAMP }] = await Promise.all([
+    import('../../../store/cache/serve.ts'),
+    import('../../../store/hosts/node.ts'),
+    import('../../../store/repository/layout.ts'),
+  ])
+  const { signal, report } = context
+  const directory = absolute(args.directory, context.directory)
+  if (!host.files.lstat(join(directory, TIMESTAMP)))
+    throw badArgument(
+      `${directory} is no repository: it has no ${TIMESTAMP}`,
+      `make it one: mixos repo sign NAME --to ${directory}`,
+    )
+  const tell = (message: string): void => report({ type: 'warning', message })
+  let requests = 0
+  const serving = await serveCache({
+    host,
+    directory,
+    address: args.address,
+    port: args.port ?? DEFAULT_PORT,
+    signal,
+    onRequest: ({ method, path, status, bytes }) => {
+      requests++
+      if (args.verbose) tell(`${method} ${path}: ${status}, ${bytes} bytes`)
+    },
+    onError: error => tell((error as Error).message),
+  })
+  context.takeTerminal(`serving ${serving.url} (read only); Ctrl-C ends it`)
+  if (!signal.aborted) await once(signal, 'abort')
+  await serving.close()
+  return { text: '', record: { url: serving.url, requests } }
+}

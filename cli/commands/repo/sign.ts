@@ -1,0 +1,186 @@
+import { array, command, flag, multioption, option, string } from 'cmd-ts'
+
+import type { Derivation } from '../../../graph/derivation.ts'
+import type { PackageSet } from '../../../graph/package-set.ts'
+import type { StorePath } from '../../../graph/store-path.ts'
+import type { Store } from '../../../store/store.ts'
+import {
+  badArgument,
+  countType,
+  fileOption,
+  jsonFlag,
+  names,
+  optional,
+  pathOption,
+} from '../../args.ts'
+import { absolute, type Context, openHome } from '../../context.ts'
+import { bytes, plural } from '../../format.ts'
+import { loadPackages, namedPackages } from '../../recipes.ts'
+import type { Answer } from '../../report.ts'
+import { repositoryKeysDirectory } from '../../repository-keys.ts'
+
+export function sign(context: Context) {
+  return command({
+    name: 'sign',
+    description: 'put realized packages into a repository, and sign its index anew',
+    args: {
+      names: names('the packages; none: sign again what it offers'),
+      all: flag({ long: 'all', description: 'all packages for running systems' }),
+      to: option({ long: 'to', type: string, description: "the repository's directory" }),
+      only: flag({
+        long: 'only',
+        description: 'offer nothing else any more (default: add to what it offers)',
+      }),
+      days: optional({
+        long: 'days',
+        type: countType('n'),
+        description:
+          'how long clients accept the index, such as 3650 for a medium (default: 14, or 90 between signings)',
+      }),
+      keys: pathOption('keys', 'the directory of the keys (default: among the settings)'),
+      oldRootKeys: multioption({
+        long: 'old-root-key',
+        type: array(string),
+        description: 'also sign with this root key, which clients still believe; can be repeated',
+      }),
+      file: fileOption,
+      json: jsonFlag,
+    },
+    examples: [
+      { description: 'offer a package', command: 'mixos repo sign openssh --to /srv/packages' },
+      {
+        description: 'offer all packages, and nothing else',
+        command: 'mixos repo sign --all --only --to /srv/packages',
+      },
+      {
+        description: 'keep clients from taking it for stale: once a week',
+        command: 'mixos repo sign --to /srv/packages',
+      },
+      {
+        description: 'for an installation medium',
+        command: 'mixos repo sign openssh --to medium/packages --days 3650',
+      },
+    ],
+    handler: args => run(context, args),
+  })
+}
+
+interface Args {
+  readonly names: string[]
+  readonly all: boolean
+  readonly to: string
+  readonly only: boolean
+  readonly days: number | undefined
+  readonly keys: string | undefined
+  readonly oldRootKeys: string[]
+  readonly file: string | undefined
+}
+
+async function run(context: Context, args: Args): Promise<Answer> {
+  const { signal, report } = context
+  const [{ publish }, { readRepositoryKeys }, { readSecretKey }, { pathLock }] = await Promise.all([
+    import('../../../store/repository/publish.ts'),
+    import('../../../store/repository/keys.ts'),
+    import('../../../store/cache/keys.ts'),
+    import('../../../store/path-lock.ts'),
+  ])
+  const named = await chosen(context, args)
+  const store = await openHome(context)
+  const { host } = store
+  const directory = absolute(args.to, context.directory)
+  checkSomething(store, { named, directory, only: args.only })
+  const keys = readKeys()
+  // Keeps a collection of garbage from deleting what is read.
+  const inUse = await pathLock(host, store.layout.lock('store'), { how: 'shared', signal })
+  try {
+    const {
+      index,
+      versions,
+      expires,
+      objects,
+      bytes: written,
+    } = await publish(store, {
+      directory,
+      packages: await objectsOf(store, named),
+      keep: !args.only,
+      keys,
+      now: host.now(),
+      ...(args.days !== undefined && { lifetimes: lifetimesOf(args.days) }),
+      signal,
+      report,
+    })
+    const until = new Date(expires).toISOString().slice(0, 10)
+    const text = `${directory} offers ${plural(index.packages.length, 'package')}, version ${versions.timestamp} of the index, until ${until}; wrote ${bytes(written)}`
+    const packages = index.packages.map(({ name, version, path }) => ({ name, version, path }))
+    return { text, record: { directory, packages, versions, expires, objects, bytes: written } }
+  } finally {
+    inUse.release()
+  }
+
+  function readKeys() {
+    const from = repositoryKeysDirectory(context, args.keys)
+    if (!host.files.lstat(from))
+      throw badArgument(`there are no keys in ${from}`, 'make them: mixos repo keygen')
+    const keys = readRepositoryKeys(host, from)
+    const old = args.oldRootKeys.map(path => readSecretKey(host, absolute(path, context.directory)))
+    return { ...keys, root: [...keys.root, ...old] }
+  }
+}
+
+/** The root's stays: it is replaced by whoever ships the system. */
+function lifetimesOf(days: number) {
+  return { targets: days, snapshot: days, timestamp: days, root: Math.max(days, 365) }
+}
+
+async function chosen(context: Context, args: Args): Promise<ReadonlyMap<string, Derivation>> {
+  if (!args.all && args.names.length === 0) return new Map()
+  const packages = await loadPackages(context, args)
+  if (!args.all) return namedPackages(packages, args.names)
+  if (args.names.length > 0) throw badArgument('--all and names exclude each other')
+  return namedPackages(packages, await targetPackages(packages))
+}
+
+async function targetPackages(packages: PackageSet): Promise<string[]> {
+  const { isTargetPackage } = await import('../../../derivations/build-support/target-package.ts')
+  const found = packages.names.filter(name => isTargetPackage(packages.get(name)))
+  if (found.length > 0) return found
+  throw badArgument('no recipe defines a package for running systems', 'name packages instead')
+}
+
+function checkSomething(
+  { host }: Store,
+  {
+    named,
+    directory,
+    only,
+  }: { named: ReadonlyMap<string, unknown>; directory: string; only: boolean },
+): void {
+  if (named.size > 0) return
+  const isThere = host.files.lstat(`${directory}/tuf/timestamp.json`) !== undefined
+  if (isThere && !only) return
+  throw badArgument(
+    isThere
+      ? '--only needs the names of what to offer'
+      : `nothing to sign: ${directory} offers nothing yet`,
+    `name a package: mixos repo sign openssh --to ${directory}`,
+  )
+}
+
+/** All that are missing are named at once. Realizes nothing: that can take hours. */
+async function objectsOf(
+  store: Store,
+  named: ReadonlyMap<string, Derivation>,
+): Promise<StorePath[]> {
+  const { hashDerivation } = await import('../../../graph/hash.ts')
+  const missing: string[] = []
+  const paths = [...named].flatMap(([name, drv]) => {
+    const path = store.trace(hashDerivation(drv))?.outputs[drv.outputs[0] as string]
+    if (!path) missing.push(name)
+    return path ?? []
+  })
+  if (missing.length === 0) return paths
+  throw badArgument(
+    `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} not realized`,
+    `first run: mixos realize ${missing.join(' ')}`,
+  )
+}

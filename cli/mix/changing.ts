@@ -1,0 +1,109 @@
+import { createInterface } from 'node:readline/promises'
+import { flag } from 'cmd-ts'
+import { MixosError } from '../../graph/error.ts'
+import {
+  type Change,
+  describeChange,
+  isEmpty,
+  planChange,
+  type Wish,
+} from '../../store/target/change.ts'
+import { missingOf, perform } from '../../store/target/perform.ts'
+import { jsonFlag } from '../args.ts'
+import { bytes, plural } from '../format.ts'
+import type { Answer } from '../report.ts'
+import type { MixContext } from './context.ts'
+import { installedNow, openMachine } from './machine.ts'
+import { offeredBy, storagesOf } from './offered.ts'
+
+/** The flags of every command that changes the system. */
+export const changeFlags = {
+  dryRun: flag({ long: 'dry-run', description: 'print what would be done, and do nothing' }),
+  yes: flag({ long: 'yes', short: 'y', description: 'do not ask' }),
+  json: jsonFlag,
+}
+
+export interface ChangeFlags {
+  readonly dryRun: boolean
+  readonly yes: boolean
+}
+
+/** Plans, shows the plan, asks, and does it. */
+export async function change(context: MixContext, wish: Wish, flags: ChangeFlags): Promise<Answer> {
+  const { report, signal } = context
+  const machine = openMachine(context)
+  const offered = await offeredBy(context)
+  const planned = planChange(wish, { installed: installedNow(machine), offered })
+  const before = installedNow(machine).filter(({ isRequested }) => isRequested)
+  const isRecorded = planned.requested.every(name => before.some(one => one.name === name))
+  if (isEmpty(planned) && isRecorded && planned.requested.length === before.length) {
+    return { text: 'nothing to do', record: recordOf(planned) }
+  }
+  const lines = describeChange(planned)
+  const missing = missingOf(machine.store, planned)
+  const size = planned.packages
+    .filter(({ path }) => missing.includes(path))
+    .reduce((sum, { path }) => sum + (offered.find(one => one.path === path)?.downloadSize ?? 0), 0)
+  const summary = `${plural(missing.length, 'object')} to fetch, at most ${bytes(size)}`
+  if (flags.dryRun) return { text: [...lines, summary].join('\n'), record: recordOf(planned) }
+  if (!flags.yes) await ask([...lines, summary])
+  const storages = storagesOf(context, offered)
+  let came = 0
+  try {
+    const generation = await perform(machine, planned, {
+      report,
+      signal,
+      made: madeBy(context),
+      storageOf: storages.of,
+      onBytes: count => {
+        came += count
+        report({ type: 'fetched', bytes: came, total: size })
+      },
+    })
+    return {
+      text: [...lines, `generation ${generation.number} is current; fetched ${bytes(came)}`].join(
+        '\n',
+      ),
+      record: { ...recordOf(planned), generation: generation.number, bytes: came },
+    }
+  } finally {
+    await storages.close()
+  }
+}
+
+/** Who does it and how, for `mix history`. */
+export function madeBy({ environment, host, argv }: MixContext) {
+  const user = environment.SUDO_USER || environment.USER || environment.LOGNAME
+  return { at: host.now(), user: user || `uid ${host.processes.uid}`, command: [...argv] }
+}
+
+function recordOf({ added, removed, replaced }: Change): object {
+  const named = ({ name, version }: { readonly name: string; readonly version: string }) => ({
+    name,
+    version,
+  })
+  return {
+    added: added.map(named),
+    removed: removed.map(named),
+    replaced: replaced.map(({ from, to }) => ({
+      name: to.name,
+      from: from.version,
+      to: to.version,
+    })),
+  }
+}
+
+/** Throws CANCELLED for no, and BAD_ARGUMENT where there is nobody to ask. */
+async function ask(lines: readonly string[]): Promise<void> {
+  if (!process.stdin.isTTY) {
+    throw new MixosError('BAD_ARGUMENT', 'nobody can be asked whether to go on', {
+      hint: 'see what would be done with --dry-run, and do it with --yes',
+    })
+  }
+  process.stderr.write(`${lines.join('\n')}\n`)
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  const reply = await terminal.question('go on? [Y/n] ')
+  terminal.close()
+  if (/^(y(es)?)?$/i.test(reply.trim())) return
+  throw new MixosError('CANCELLED', 'nothing was changed')
+}

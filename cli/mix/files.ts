@@ -1,0 +1,34 @@
+import { command, positional } from 'cmd-ts'
+import { absolute } from '../../graph/store-path.ts'
+import { unknownPackage } from '../../store/target/change.ts'
+import { jsonFlag, PackageName } from '../args.ts'
+import type { Answer } from '../report.ts'
+import type { MixContext } from './context.ts'
+import { installedNow, openMachine } from './machine.ts'
+
+export function files(context: MixContext) {
+  return command({
+    name: 'files',
+    description: 'list the files of an installed package',
+    args: {
+      name: positional({ displayName: 'name', type: PackageName, description: 'the package' }),
+      json: jsonFlag,
+    },
+    examples: [{ description: 'what is in busybox?', command: 'mix files busybox' }],
+    handler: async ({ name }): Promise<Answer> => {
+      const machine = openMachine(context)
+      const installed = installedNow(machine)
+      const found = installed.find(one => one.name === name)
+      if (!found)
+        throw unknownPackage(
+          name,
+          installed.map(one => one.name),
+        )
+      const entries = machine.store.record(found.path)?.manifest.entries ?? []
+      const paths = entries
+        .filter(({ type }) => type !== 'directory')
+        .map(({ path }) => `${absolute(found.path)}/${path}`)
+      return { text: paths.join('\n'), record: { package: name, files: paths } }
+    },
+  })
+}

@@ -1,0 +1,41 @@
+import { command, flag } from 'cmd-ts'
+import { collect, garbageOf } from '../../store/collect.ts'
+import { currentGeneration, generations, removeGeneration } from '../../store/target/generations.ts'
+import { countType, jsonFlag, optional } from '../args.ts'
+import { bytes, plural } from '../format.ts'
+import type { Answer } from '../report.ts'
+import type { MixContext } from './context.ts'
+import { openMachine } from './machine.ts'
+
+export function gc(context: MixContext) {
+  return command({
+    name: 'gc',
+    description: 'delete every object that no generation needs',
+    args: {
+      keep: optional({
+        long: 'keep',
+        type: countType('count'),
+        description: 'also forget all generations but the newest ones and the current one',
+      }),
+      dryRun: flag({ long: 'dry-run', description: 'print what would go, and delete nothing' }),
+      json: jsonFlag,
+    },
+    examples: [{ description: 'the newest three generations stay', command: 'mix gc --keep 3' }],
+    handler: async ({ keep, dryRun }): Promise<Answer> => {
+      const { store } = openMachine(context)
+      const all = generations(store)
+      const current = currentGeneration(store).number
+      const old = all
+        .slice(0, keep === undefined ? 0 : Math.max(0, all.length - keep))
+        .filter(({ number }) => number !== current)
+      if (!dryRun) for (const { number } of old) await removeGeneration(store, number)
+      const garbage = dryRun ? garbageOf(store) : await collect(store, context)
+      const sum = `${plural(garbage.objects.length, 'object')} of ${bytes(garbage.bytes)}`
+      const forgotten = old.length > 0 ? `${plural(old.length, 'generation')} and ` : ''
+      return {
+        text: `${dryRun ? 'would delete' : 'deleted'} ${forgotten}${sum}`,
+        record: { ...garbage, generations: old.map(({ number }) => number) },
+      }
+    },
+  })
+}

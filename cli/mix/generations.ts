@@ -1,0 +1,36 @@
+import { command } from 'cmd-ts'
+import { generations as all, currentGeneration } from '../../store/target/generations.ts'
+import { installedIn } from '../../store/target/installed.ts'
+import { jsonFlag } from '../args.ts'
+import { plural, table } from '../format.ts'
+import type { Answer } from '../report.ts'
+import type { MixContext } from './context.ts'
+import { openMachine } from './machine.ts'
+
+export function generations(context: MixContext) {
+  return command({
+    name: 'generations',
+    description: 'list the states of the system that can be returned to, oldest first',
+    args: { json: jsonFlag },
+    examples: [{ description: 'where can I go back to?', command: 'mix generations' }],
+    handler: async (): Promise<Answer> => {
+      const { store } = openMachine(context)
+      const current = currentGeneration(store).number
+      const found = all(store).map(({ number, path, made }) => ({
+        number,
+        isCurrent: number === current,
+        path,
+        packages: installedIn(store, path).length,
+        ...made,
+      }))
+      const rows = found.map(({ number, isCurrent, packages, at, command }) => [
+        `${number}`,
+        isCurrent ? 'current' : '',
+        plural(packages, 'package'),
+        at === undefined ? 'the image' : new Date(at).toISOString().slice(0, 19).replace('T', ' '),
+        command ? `mix ${command.join(' ')}` : '',
+      ])
+      return { text: table(rows, [0]), record: { generations: found } }
+    },
+  })
+}

@@ -1,0 +1,74 @@
+import { command, flag } from 'cmd-ts'
+import { compareVersions } from '../../graph/version.ts'
+import { newestOf } from '../../store/target/offers.ts'
+import { jsonFlag } from '../args.ts'
+import { table } from '../format.ts'
+import type { Answer } from '../report.ts'
+import type { MixContext } from './context.ts'
+import { installedNow, openMachine } from './machine.ts'
+import { offeredBy } from './offered.ts'
+
+export function list(context: MixContext) {
+  return command({
+    name: 'list',
+    description: 'list packages: the installed ones, unless it is said otherwise',
+    args: {
+      installed: flag({ long: 'installed', description: 'those that are installed (the default)' }),
+      outdated: flag({
+        long: 'outdated',
+        description: 'installed ones of which there is a newer version',
+      }),
+      available: flag({
+        long: 'available',
+        description: 'the newest version of all that repositories offer',
+      }),
+      json: jsonFlag,
+    },
+    examples: [
+      { description: 'what is installed', command: 'mix list' },
+      { description: 'what could be upgraded', command: 'mix list --outdated' },
+    ],
+    handler: async ({ outdated, available }): Promise<Answer> => {
+      const machine = openMachine(context)
+      if (available) return answer((await offeredBy(context)).filter(isNewest))
+      const installed = installedNow(machine)
+      if (!outdated) return answer(installed)
+      const newest = newestOf(await offeredBy(context))
+      const rows = installed.flatMap(({ name, version }) => {
+        const offer = newest.get(name)
+        const isOutdated = offer && compareVersions(version, offer.version) < 0
+        return isOutdated ? [{ name, installed: version, newest: offer.version }] : []
+      })
+      return {
+        text: table(rows.map(row => [row.name, row.installed, '->', row.newest])),
+        record: { packages: rows },
+      }
+    },
+  })
+}
+
+function isNewest(
+  one: { readonly name: string; readonly version: string },
+  _: number,
+  all: readonly { readonly name: string; readonly version: string }[],
+): boolean {
+  return newestOf(all).get(one.name)?.version === one.version
+}
+
+function answer(
+  packages: readonly {
+    readonly name: string
+    readonly version: string
+    readonly description: string
+    readonly isRequested?: boolean
+  }[],
+): Answer {
+  const rows = packages.map(({ name, version, description }) => [name, version, description])
+  const records = packages.map(({ name, version, description, isRequested }) => ({
+    name,
+    version,
+    description,
+    ...(isRequested !== undefined && { isRequested }),
+  }))
+  return { text: table(rows), record: { packages: records } }
+}

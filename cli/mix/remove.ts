@@ -1,0 +1,28 @@
+import { command, flag, restPositionals } from 'cmd-ts'
+import { MixosError } from '../../graph/error.ts'
+import { PackageName } from '../args.ts'
+import { change, changeFlags } from './changing.ts'
+import type { MixContext } from './context.ts'
+
+export function remove(context: MixContext) {
+  return command({
+    name: 'remove',
+    description: 'remove packages, and what was there only for them',
+    args: {
+      ...changeFlags,
+      cascade: flag({ long: 'cascade', description: 'remove what depends on them too' }),
+      names: restPositionals({
+        displayName: 'name',
+        type: PackageName,
+        description: 'the packages',
+      }),
+    },
+    examples: [{ description: 'no web server any more', command: 'mix remove nginx' }],
+    handler: async ({ names, cascade, ...flags }) => {
+      if (names.length === 0) {
+        throw new MixosError('BAD_ARGUMENT', 'name at least one package', { hint: 'try: mix list' })
+      }
+      return change(context, { remove: names, cascade }, flags)
+    },
+  })
+}

@@ -1,0 +1,38 @@
+import { command, optional, positional } from 'cmd-ts'
+import { installedIn } from '../../store/target/installed.ts'
+import { rollBack } from '../../store/target/transition.ts'
+import { countType, jsonFlag } from '../args.ts'
+import { plural } from '../format.ts'
+import type { MixContext } from './context.ts'
+import { openMachine } from './machine.ts'
+
+export function rollback(context: MixContext) {
+  return command({
+    name: 'rollback',
+    description: 'make an earlier state of the system current again, at once',
+    args: {
+      number: positional({
+        displayName: 'generation',
+        type: optional(countType('number')),
+        description: 'its number (default: the one before the current one)',
+      }),
+      json: jsonFlag,
+    },
+    examples: [
+      { description: 'undo the last change', command: 'mix rollback' },
+      { description: 'as the image was', command: 'mix rollback 1' },
+    ],
+    handler: async ({ number }) => {
+      const machine = openMachine(context)
+      const found = await rollBack(machine, number, context)
+      const packages = installedIn(machine.store, found.path)
+      return {
+        text: `generation ${found.number} is current: ${plural(packages.length, 'package')}`,
+        record: {
+          generation: found.number,
+          packages: packages.map(({ name, version }) => ({ name, version })),
+        },
+      }
+    },
+  })
+}

@@ -1,0 +1,42 @@
+import { once } from 'node:events'
+import { MixosError } from '../../graph/error.ts'
+import type { MixContext } from './context.ts'
+
+const MARK = 'MIX_STORE_IS_WRITABLE'
+
+/**
+ * The store is mounted read-only, for every process but one that adds to it: this runs the program once more, with a
+ * mount of its own, and resolves with how that ended. Undefined where the store can be written to as it is. Throws
+ * STORE_READ_ONLY for who may not do that.
+ */
+export async function rerunWithWritableStore({
+  host,
+  root,
+  environment,
+  argv,
+}: MixContext): Promise<number | undefined> {
+  if (
+    environment[MARK] ||
+    !isReadOnly(host.files.read('/proc/mounts')?.toString(), `${root}/store`)
+  ) {
+    return undefined
+  }
+  if (host.processes.uid !== 0) {
+    throw new MixosError('STORE_READ_ONLY', 'only root can change the system', {
+      hint: 'run it as root',
+    })
+  }
+  const remount = 'mount -o remount,bind,rw "$0" && exec "$@"'
+  const program = ['-m', '/bin/sh', '-c', remount, `${root}/store`, process.execPath, ...argv]
+  const child = host.processes.spawn('/bin/unshare', program, {
+    stdio: 'inherit',
+    env: { ...environment, [MARK]: '1' },
+  })
+  const [code] = await once(child, 'close')
+  return code ?? 1
+}
+
+function isReadOnly(mounts: string | undefined, path: string): boolean {
+  const line = mounts?.split('\n').findLast(mount => mount.split(' ')[1] === path)
+  return line?.split(' ')[3]?.split(',').includes('ro') ?? false
+}

@@ -1,0 +1,182 @@
+import { MixosError } from '../../graph/error.ts'
+import { nearest } from '../../graph/nearest.ts'
+import type { PackageEntry } from '../../graph/package-index.ts'
+import { solve } from '../../graph/solver.ts'
+import type { StorePath } from '../../graph/store-path.ts'
+import { compareVersions } from '../../graph/version.ts'
+import { parseRequirement, type Requirement } from '../../graph/version-range.ts'
+import type { InstalledPackage } from './installed.ts'
+
+/** What a user wants of the system. */
+export interface Wish {
+  readonly install?: readonly Requirement[]
+  readonly remove?: readonly string[]
+  /** Removes also what depends on what is removed. */
+  readonly cascade?: boolean
+  /** These may become newer, or all of them. */
+  readonly upgrade?: readonly string[] | 'all'
+}
+
+/** A package of one version that can be, or is, installed. */
+export interface Candidate {
+  readonly name: string
+  readonly version: string
+  readonly dependencies: readonly string[]
+  readonly path: StorePath
+  /** The object and what it refers to; known of what a repository offers. */
+  readonly closure: readonly StorePath[]
+}
+
+/** How the installed packages change: what `--dry-run` prints is what is done. */
+export interface Change {
+  readonly packages: readonly Candidate[]
+  readonly requested: readonly string[]
+  readonly added: readonly Candidate[]
+  readonly removed: readonly Candidate[]
+  /** Newer, older, or the same version from another build. */
+  readonly replaced: readonly { readonly from: Candidate; readonly to: Candidate }[]
+}
+
+/**
+ * What a wish means for what is installed. What needs nothing of the wish stays as it is; what is needed no more goes.
+ * Throws PACKAGE_UNKNOWN, and PACKAGE_CONFLICT with the reasons.
+ */
+export function planChange(
+  wish: Wish,
+  {
+    installed,
+    offered,
+  }: { installed: readonly InstalledPackage[]; offered: readonly PackageEntry[] },
+): Change {
+  const now = new Map(installed.map(found => [found.name, candidateOf(found)]))
+  const removed = removedBy(wish, installed)
+  const install = wish.install ?? []
+  const kept = installed
+    .filter(({ name, isRequested }) => isRequested && !removed.has(name))
+    .filter(({ name }) => !install.some(wanted => wanted.name === name))
+    .map(({ name }) => ({ name, constraints: [] }))
+  const mayChange = (name: string): boolean =>
+    wish.upgrade === 'all' || (wish.upgrade?.includes(name) ?? false)
+  const candidates = candidatesOf([...now.values()], offered, mayChange)
+  const isHeld = ({ name }: Candidate): boolean =>
+    !mayChange(name) &&
+    !install.some(wanted => wanted.name === name && wanted.constraints.length > 0)
+  const solution = solve({
+    packages: candidates,
+    requests: [...kept, ...install],
+    installed: [...now.values()].filter(isHeld),
+  })
+  const chosen = solution.map(({ name, version }) =>
+    candidates.find(one => one.name === name && one.version === version),
+  ) as Candidate[]
+  refuseBroken(wish, chosen)
+  return difference(
+    now,
+    chosen,
+    [...kept, ...install].map(({ name }) => name),
+  )
+}
+
+/** Throws PACKAGE_UNKNOWN, with the nearest name. */
+export function unknownPackage(name: string, known: readonly string[]): MixosError {
+  const guess = nearest(name, known)
+  return new MixosError('PACKAGE_UNKNOWN', `there is no package "${name}"`, {
+    hint: guess ? `did you mean ${guess}?` : 'the index is empty; fetch it with: mix update',
+  })
+}
+
+/** All that is to go: the named ones and, if that is wanted, all that need them. */
+function removedBy(
+  { remove = [], cascade }: Wish,
+  installed: readonly InstalledPackage[],
+): Set<string> {
+  const names = installed.map(({ name }) => name)
+  const unknown = remove.find(name => !names.includes(name))
+  if (unknown !== undefined) {
+    const guess = nearest(unknown, names)
+    throw new MixosError('PACKAGE_UNKNOWN', `${unknown} is not installed`, {
+      ...(guess && { hint: `did you mean ${guess}?` }),
+    })
+  }
+  const removed = new Set(remove)
+  if (!cascade) return removed
+  for (let before = -1; before !== removed.size; ) {
+    before = removed.size
+    for (const { name, dependencies } of installed) {
+      if (dependencies.some(text => removed.has(parseRequirement(text).name))) removed.add(name)
+    }
+  }
+  return removed
+}
+
+function candidatesOf(
+  installed: readonly Candidate[],
+  offered: readonly PackageEntry[],
+  mayChange: (name: string) => boolean,
+): Candidate[] {
+  const all = new Map<string, Candidate>()
+  const add = (candidate: Candidate): unknown =>
+    all.set(`${candidate.name} ${candidate.version}`, candidate)
+  // Of one version from two builds, the installed one stays, unless the newest build is wanted.
+  for (const one of installed) add(one)
+  for (const entry of offered) {
+    const same = all.get(`${entry.name} ${entry.version}`)
+    if (!same || mayChange(entry.name)) add(candidateOf(entry))
+  }
+  return [...all.values()]
+}
+
+/** What was to be removed and is there all the same is needed by something that stays. */
+function refuseBroken({ remove = [] }: Wish, chosen: readonly Candidate[]): void {
+  for (const name of remove) {
+    const needing = chosen.filter(({ dependencies }) =>
+      dependencies.some(text => parseRequirement(text).name === name),
+    )
+    if (!chosen.some(one => one.name === name)) continue
+    const names = needing.map(one => `${one.name} ${one.version}`).join(', ')
+    throw new MixosError('PACKAGE_CONFLICT', `${name} cannot be removed: ${names} depends on it`, {
+      hint: `remove them too with: mix remove --cascade ${name}`,
+    })
+  }
+}
+
+function difference(
+  now: ReadonlyMap<string, Candidate>,
+  packages: readonly Candidate[],
+  requested: readonly string[],
+): Change {
+  const names = new Set(packages.map(({ name }) => name))
+  return {
+    packages,
+    requested: [...new Set(requested)].sort(),
+    added: packages.filter(({ name }) => !now.has(name)),
+    removed: [...now.values()].filter(({ name }) => !names.has(name)),
+    replaced: packages.flatMap(to => {
+      const from = now.get(to.name)
+      return from && from.path !== to.path ? [{ from, to }] : []
+    }),
+  }
+}
+
+/** True where nothing would change. */
+export function isEmpty({ added, removed, replaced }: Change): boolean {
+  return added.length + removed.length + replaced.length === 0
+}
+
+/** A change in words, a package a line. */
+export function describeChange({ added, removed, replaced }: Change): string[] {
+  return [
+    ...added.map(({ name, version }) => `install  ${name} ${version}`),
+    ...replaced.map(({ from, to }) => {
+      const order = compareVersions(from.version, to.version)
+      const verb = order < 0 ? 'upgrade' : order > 0 ? 'downgrade' : 'rebuild'
+      return `${verb.padEnd(8)} ${to.name} ${from.version} -> ${to.version}`
+    }),
+    ...removed.map(({ name, version }) => `remove   ${name} ${version}`),
+  ]
+}
+
+function candidateOf(found: InstalledPackage | PackageEntry): Candidate {
+  const { name, version, dependencies, path } = found
+  return { name, version, dependencies, path, closure: 'closure' in found ? found.closure : [path] }
+}

@@ -1,0 +1,120 @@
+import { basename, join } from 'node:path'
+import { MixosError } from '../../graph/error.ts'
+import { parseStorePath, type StorePath } from '../../graph/store-path.ts'
+import type { Store } from '../store.ts'
+import { flush, writeDurably } from '../write.ts'
+
+/** One numbered state of a profile: the link `<number>` beside the link `current`. */
+export interface Generation {
+  readonly number: number
+  readonly path: StorePath
+  /** Undefined for one that an image came with. */
+  readonly made: Made | undefined
+}
+
+/** How a generation came to be. */
+export interface Made {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly user: string
+  /** What the user typed, without the program. */
+  readonly command: readonly string[]
+}
+
+const directoryOf = ({ layout }: Store): string => join(layout.profiles, 'system')
+
+/** Oldest first. */
+export function generations(store: Store): Generation[] {
+  const { files } = store.host
+  const directory = directoryOf(store)
+  return files
+    .list(directory)
+    .filter(name => /^[1-9][0-9]*$/.test(name))
+    .map(name => ({
+      number: Number(name),
+      path: objectAt(store, join(directory, name)),
+      made: madeOf(store, name),
+    }))
+    .sort((a, b) => a.number - b.number)
+}
+
+/** Throws PACKAGE_INVALID where there is no profile, which an image always has. */
+export function currentGeneration(store: Store): Generation {
+  const { files } = store.host
+  const link = join(directoryOf(store), 'current')
+  const number = files.lstat(link) && Number(files.readLink(link))
+  const current = generations(store).find(generation => generation.number === number)
+  if (current) return current
+  throw new MixosError('PACKAGE_INVALID', `${link} leads to no generation`, {
+    hint: 'choose one with: mix rollback N',
+  })
+}
+
+export function nextNumber(store: Store): number {
+  return Math.max(0, ...generations(store).map(({ number }) => number)) + 1
+}
+
+/** Adds one that is not current. Durable when it resolves. */
+export async function addGeneration(
+  store: Store,
+  { number, path, made }: Generation & { made: Made },
+): Promise<void> {
+  const at = join(directoryOf(store), String(number))
+  await writeDurably(store.host, {
+    path: `${at}.json`,
+    data: `${JSON.stringify(made)}\n`,
+    scratch: store.layout.scratch,
+  })
+  await placeLink(store, store.hostPath(path), at)
+  await flush(store.host, [directoryOf(store)])
+}
+
+/** No-op for one that is not there. It must not be current. */
+export async function removeGeneration(store: Store, number: number): Promise<void> {
+  const { files } = store.host
+  const at = join(directoryOf(store), String(number))
+  files.unlink(at)
+  files.unlink(`${at}.json`)
+  await flush(store.host, [directoryOf(store)])
+}
+
+/** The one change that everybody sees: one link is replaced by another. Durable when it resolves. */
+export async function switchTo(
+  store: Store,
+  { number }: { readonly number: number },
+): Promise<void> {
+  await placeLink(store, String(number), join(directoryOf(store), 'current'))
+  await flush(store.host, [directoryOf(store)])
+}
+
+async function placeLink({ host, layout }: Store, target: string, at: string): Promise<void> {
+  const temp = join(layout.scratch, host.randomHex(20))
+  host.files.symlink(target, temp)
+  host.files.rename(temp, at)
+}
+
+function objectAt(store: Store, link: string): StorePath {
+  const target = store.host.files.readLink(link)
+  const path = parseStorePath(basename(target))
+  if (path && store.has(path)) return path
+  throw new MixosError('PACKAGE_INVALID', `${link} leads to ${target}, which is no object`, {
+    hint: 'look for damage with: mix verify',
+  })
+}
+
+function madeOf(store: Store, name: string): Made | undefined {
+  const at = join(directoryOf(store), `${name}.json`)
+  const text = store.host.files.read(at)
+  if (!text) return undefined
+  try {
+    const { at: time, user, command } = JSON.parse(text.toString())
+    if (typeof time === 'number' && typeof user === 'string' && Array.isArray(command)) {
+      return { at: time, user, command: command.map(String) }
+    }
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+  }
+  throw new MixosError('PACKAGE_INVALID', `${at} was not written by this version of mix`, {
+    hint: `delete it; the generation itself is ${basename(at, '.json')}`,
+  })
+}

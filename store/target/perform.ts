@@ -1,0 +1,66 @@
+import type { StorePath } from '../../graph/store-path.ts'
+import { siblingsIn } from '../cache/local-files.ts'
+import { pullerOf } from '../cache/pull.ts'
+import type { CacheStorage } from '../cache/storage.ts'
+import { workersOn } from '../cache/workers.ts'
+import { slotsOf } from '../slots.ts'
+import type { Store } from '../store.ts'
+import type { Candidate, Change } from './change.ts'
+import type { Machine } from './etc-files.ts'
+import type { Generation, Made } from './generations.ts'
+import { addProfile } from './profile-tree.ts'
+import { type TransitionOptions, transition } from './transition.ts'
+
+export interface PerformOptions extends TransitionOptions {
+  readonly made: Made
+  /** Where an offered package can be fetched from. */
+  readonly storageOf: (candidate: Candidate) => Promise<CacheStorage>
+  /** Called with the number of bytes that came. */
+  readonly onBytes: (count: number) => void
+}
+
+const DOWNLOADS = 4
+const LABEL = 'system-1'
+
+/**
+ * Does what was planned: fetches what is missing, file by file where another version is present, makes the new profile,
+ * and moves the system to it. Until then, nothing but the store has changed; what was fetched stays for another try.
+ */
+export async function perform(
+  machine: Machine,
+  change: Change,
+  options: PerformOptions,
+): Promise<Generation> {
+  const { store } = machine
+  await fetchMissing(store, change, options)
+  const packages = change.packages.map(({ path }) => path)
+  const { requested } = change
+  const profile = await addProfile(store, { label: LABEL, packages, requested })
+  return transition(machine, profile, options)
+}
+
+/** Objects of a change that are not here. */
+export function missingOf(store: Store, { packages }: Change): StorePath[] {
+  const all = new Set(packages.flatMap(({ closure }) => closure))
+  return [...all].filter(path => !store.has(path)).sort()
+}
+
+async function fetchMissing(
+  store: Store,
+  { packages }: Change,
+  { signal, storageOf, onBytes }: PerformOptions,
+): Promise<void> {
+  const missing = packages.filter(({ path }) => !store.has(path))
+  if (missing.length === 0) return
+  // A second thread would be a second runtime, and memory is short here.
+  await using workers = workersOn(store.host, { threads: false })
+  const puller = pullerOf(store, {
+    workers,
+    siblings: siblingsIn(store),
+    downloads: slotsOf(DOWNLOADS),
+    signal,
+  })
+  for (const candidate of missing) {
+    await puller.pull(await storageOf(candidate), candidate.path, onBytes)
+  }
+}

@@ -1,0 +1,86 @@
+import { dirname, join } from 'node:path'
+import { MixosError } from '../../graph/error.ts'
+import { absolute, digestOfPath, type StorePath } from '../../graph/store-path.ts'
+import { objectClosure } from '../object-closure.ts'
+import { removeTree } from '../remove.ts'
+import type { Store } from '../store.ts'
+
+/** What a profile is made of. */
+export interface ProfileSpec {
+  /** `<name>-<version>`. */
+  readonly label: string
+  readonly packages: readonly StorePath[]
+  /** Names that somebody asked for; what is installed beside them is there because they need it. */
+  readonly requested: readonly string[]
+}
+
+/** Where a profile says what was asked for, a name a line. */
+export const REQUESTED = 'share/mix/requested'
+
+const TOPS = new Set(['bin', 'sbin', 'etc', 'libexec', 'share'])
+
+/**
+ * The links of a profile, by path: programs, from `bin` or `sbin`, are all in `bin`; `etc`, `libexec` and `share` keep
+ * their shape. Throws PACKAGE_CONFLICT where two packages bring one file.
+ */
+export function profileLinks(store: Store, packages: readonly StorePath[]): Map<string, string> {
+  const links = new Map<string, string>()
+  const owners = new Map<string, StorePath>()
+  const directories = new Map<string, StorePath>()
+  for (const path of packages) {
+    const record = store.record(path)
+    if (!record) throw new MixosError('OBJECT_UNKNOWN', `${path} is not in the store`)
+    for (const entry of record.manifest.entries) {
+      const [top = '', ...rest] = entry.path.split('/')
+      if (!TOPS.has(top) || rest.length === 0) continue
+      const at = [top === 'sbin' ? 'bin' : top, ...rest].join('/')
+      const owner = owners.get(at) ?? (entry.type === 'directory' ? undefined : directories.get(at))
+      if (owner !== undefined) throw conflict(at, owner, path)
+      if (entry.type === 'directory') directories.set(at, path)
+      else {
+        owners.set(at, path)
+        links.set(at, `${absolute(path)}/${entry.path}`)
+      }
+    }
+  }
+  return links
+}
+
+/** Writes the tree of a profile; `target` is made. */
+export function writeProfile(store: Store, spec: ProfileSpec, target: string): void {
+  const { files } = store.host
+  const links = profileLinks(store, spec.packages)
+  files.makeDirectory(join(target, 'bin'))
+  const made = new Set<string>()
+  for (const [path, to] of links) {
+    const at = join(target, path)
+    const parent = dirname(at)
+    if (!made.has(parent)) files.makeDirectory(parent)
+    made.add(parent)
+    files.symlink(to, at)
+  }
+  files.makeDirectory(join(target, dirname(REQUESTED)))
+  const names = [...new Set(spec.requested)].sort()
+  files.writeNew(join(target, REQUESTED), names.map(name => `${name}\n`).join(''))
+}
+
+/** The same as an object. Adding it again changes nothing. */
+export async function addProfile(store: Store, spec: ProfileSpec): Promise<StorePath> {
+  const scratch = store.scratch()
+  try {
+    const source = join(scratch, 'profile')
+    writeProfile(store, spec, source)
+    const closure = objectClosure(store, spec.packages)
+    const candidates = new Map([...closure].map(path => [digestOfPath(path), path]))
+    const { label } = spec
+    return await store.add({ source, label, candidates, maker: label })
+  } finally {
+    removeTree(store.host, scratch)
+  }
+}
+
+function conflict(at: string, one: StorePath, other: StorePath): MixosError {
+  return new MixosError('PACKAGE_CONFLICT', `${one} and ${other} both bring ${at}`, {
+    hint: 'only one of them can be installed',
+  })
+}

@@ -1,0 +1,180 @@
+import { execFile } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import type { StorePath } from '../../graph/store-path.ts'
+import { nodeHost } from '../../store/hosts/node.ts'
+import { generateRepositoryKeys, readRepositoryKeys } from '../../store/repository/keys.ts'
+import { publish } from '../../store/repository/publish.ts'
+import type { Store } from '../../store/store.ts'
+import type { Machine } from '../../store/target/etc-files.ts'
+import type { CliResult } from '../helpers/run-cli.ts'
+import { addPackage, newMachine, watching } from '../helpers/target-machine.ts'
+import { memoryDirectory, tempStore } from '../helpers/temp-store.ts'
+
+const program = join(import.meta.dirname, '../../cli/mix/on-node.ts')
+
+test('the first day: update, search, install, list, info, remove, rollback', async t => {
+  const { mix, machine } = await setUp(t)
+  t.regex((await mix('update')).stdout, /^team: version 1\n3 packages on offer\n$/)
+  t.regex((await mix('search', 'server')).stdout, /^web +2 +a web server\n$/)
+  const installed = await mix('install', 'web', '--yes')
+  t.is(installed.code, 0, installed.stderr)
+  t.regex(
+    installed.stdout,
+    /^install {2}lib 1\ninstall {2}web 2\ngeneration 2 is current; fetched \d+ bytes\n$/,
+  )
+  t.is(readFileSync(join(machine.root, 'etc/web.conf'), 'utf8'), 'port 80\n')
+  t.regex((await mix('list')).stdout, /^base +1 .*\nlib +1 .*\nweb +2 .*\n$/)
+  t.regex((await mix('info', 'web')).stdout, /version +2\ninstalled +yes\n/)
+  t.is((await mix('why', 'lib')).stdout, 'web was asked for: web needs lib\n')
+  t.is((await mix('remove', 'web', '--yes')).code, 0)
+  t.regex((await mix('list')).stdout, /^base +1 .*\n$/)
+  t.is((await mix('rollback')).stdout, 'generation 2 is current: 3 packages\n')
+  t.regex(
+    (await mix('history')).stdout,
+    /\n2 .* mix install web --yes\n {2}\+ lib 1\n {2}\+ web 2\n/,
+  )
+})
+
+test('an older version is installed where it is asked for, and upgraded later', async t => {
+  const { mix } = await setUp(t)
+  await mix('update')
+  await mix('install', 'web<2', '--yes')
+  t.is((await mix('list', '--outdated')).stdout, 'web  1  ->  2\n')
+  t.regex((await mix('upgrade', '--yes')).stdout, /^upgrade {2}web 1 -> 2\n/)
+})
+
+test('install --dry-run prints the plan, and changes nothing', async t => {
+  const { mix } = await setUp(t)
+  await mix('update')
+  const { stdout } = await mix('install', 'web', '--dry-run')
+  t.regex(stdout, /^install {2}lib 1\ninstall {2}web 2\n2 objects to fetch, at most \d+ bytes\n$/)
+  t.regex((await mix('list')).stdout, /^base +1 .*\n$/)
+})
+
+test('without an answer to the question, nothing is changed', async t => {
+  const { mix } = await setUp(t)
+  await mix('update')
+  const { code, stderr } = await mix('install', 'web')
+  t.is(code, 2)
+  t.regex(stderr, /nobody can be asked/)
+})
+
+test('an unknown package is named, with the nearest name', async t => {
+  const { mix } = await setUp(t)
+  await mix('update')
+  const { code, stderr } = await mix('install', 'wbe', '--yes')
+  t.is(code, 1)
+  t.regex(stderr, /error: .*"?wbe"?/)
+  t.regex(stderr, /web/)
+})
+
+test('a range that nothing satisfies is explained', async t => {
+  const { mix } = await setUp(t)
+  await mix('update')
+  const { code, stderr } = await mix('install', 'web>=3', '--yes')
+  t.is(code, 1)
+  t.regex(stderr, /web/)
+})
+
+test('an index that somebody else signed is refused, and what was known stays', async t => {
+  const { mix, machine } = await setUp(t)
+  await mix('update')
+  const other = await repositoryOf(t, 'other')
+  useRepository(machine, { url: other.directory })
+  const { code, stderr } = await mix('update')
+  t.is(code, 1)
+  t.regex(stderr, /warning: /)
+  t.regex((await mix('search', 'server')).stdout, /^web/)
+})
+
+test('files and owner lead from a package to its files and back', async t => {
+  const { mix } = await setUp(t)
+  await mix('update')
+  await mix('install', 'web', '--yes')
+  t.regex((await mix('files', 'web')).stdout, /^\/mix\/store\/[0-9a-z]{32}-web-1\/bin\/web\n/)
+  const { code, stderr } = await mix('owner', '/bin/sh')
+  t.is(code, 1)
+  t.regex(stderr, /belongs to no installed package|there is no/)
+})
+
+test('gc forgets old generations where that is wanted, and deletes what they needed', async t => {
+  const { mix } = await setUp(t)
+  await mix('update')
+  await mix('install', 'web', '--yes')
+  await mix('remove', 'web', '--yes')
+  t.regex((await mix('gc')).stdout, /^deleted 0 objects/)
+  t.regex((await mix('gc', '--keep', '1')).stdout, /^deleted 2 generations and \d+ objects/)
+  t.is((await mix('verify')).code, 0)
+  t.is((await mix('rollback')).code, 2)
+})
+
+async function setUp(t: ExecutionContext) {
+  const machine = await newMachine(t, async store => [
+    await addPackage(store, 'base', { tree: { 'bin/base': { executable: 'base' } } }),
+  ])
+  const { directory } = await repositoryOf(t, 'team')
+  machine.store.host.files.makeDirectory(join(machine.root, 'etc/mix'))
+  writeFileSync(
+    join(machine.root, 'etc/mix/team.root.json'),
+    readFileSync(join(directory, 'tuf/root.json')),
+  )
+  useRepository(machine, { url: directory })
+  const mix = (...args: string[]): Promise<CliResult> => run(machine, args)
+  return { machine, mix }
+}
+
+function useRepository({ root }: Machine, { url }: { url: string }): void {
+  const list = [{ name: 'team', url, root: '/etc/mix/team.root.json' }]
+  writeFileSync(join(root, 'etc/mix/repositories.json'), JSON.stringify(list))
+}
+
+/** A signed repository with a library and two versions of a server. */
+async function repositoryOf(t: ExecutionContext, name: string): Promise<{ directory: string }> {
+  const directory = memoryDirectory(t)
+  const keys = join(memoryDirectory(t), 'keys')
+  await generateRepositoryKeys(nodeHost, keys)
+  const store = tempStore(t)
+  await publish(store, {
+    directory,
+    packages: await packagesIn(store, name),
+    keys: readRepositoryKeys(nodeHost, keys),
+    now: Date.now(),
+    ...watching(),
+  })
+  return { directory }
+}
+
+async function packagesIn(store: Store, name: string): Promise<StorePath[]> {
+  const web = (version: string): Promise<StorePath> =>
+    addPackage(store, 'web', {
+      version,
+      description: 'a web server',
+      dependencies: ['lib'],
+      config: ['web.conf'],
+      tree: { 'bin/web': { executable: `${name} ${version}` }, 'etc/web.conf': 'port 80\n' },
+    })
+  const tree = { 'share/lib': name }
+  return [
+    await addPackage(store, 'lib', { tree }),
+    await web('1'),
+    await web('2'),
+    await addPackage(store, 'other', { tree: { 'bin/other': name } }),
+  ]
+}
+
+function run({ store }: Machine, args: readonly string[]): Promise<CliResult> {
+  const env = { PATH: process.env.PATH, MIX_ROOT: store.directory, USER: 'alice', NO_COLOR: '1' }
+  return new Promise(resolve => {
+    const child = execFile(
+      process.execPath,
+      [program, ...args],
+      { env },
+      (error, stdout, stderr) => {
+        resolve({ code: error ? Number(error.code) : 0, stdout, stderr })
+      },
+    )
+    child.stdin?.end()
+  })
+}

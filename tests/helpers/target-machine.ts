@@ -1,0 +1,70 @@
+import { join } from 'node:path'
+import type { ExecutionContext } from 'ava'
+import { formatPackageInfo, type PackageInfo, packageInfoPath } from '../../graph/package-info.ts'
+import { labelOfPath, type StorePath } from '../../graph/store-path.ts'
+import type { Event } from '../../store/event.ts'
+import type { Host } from '../../store/host.ts'
+import { nodeHost } from '../../store/hosts/node.ts'
+import { openStore, type Store } from '../../store/store.ts'
+import type { Machine } from '../../store/target/etc-files.ts'
+import { addGeneration, switchTo } from '../../store/target/generations.ts'
+import { addProfile } from '../../store/target/profile-tree.ts'
+import { addTree, memoryDirectory, type Tree } from './temp-store.ts'
+
+/** A machine in a directory: its store is `mix`, as on a real one. */
+export function machineAt(root: string, host: Host = nodeHost): Machine {
+  return { store: openStore({ directory: join(root, 'mix'), host }), root }
+}
+
+/** One with these packages in its first generation. */
+export async function newMachine(
+  t: ExecutionContext,
+  packages: (store: Store) => Promise<readonly StorePath[]>,
+): Promise<Machine> {
+  const machine = machineAt(memoryDirectory(t))
+  const { store } = machine
+  store.host.files.makeDirectory(join(store.layout.profiles, 'system'))
+  store.host.files.makeDirectory(join(machine.root, 'etc'))
+  const found = await packages(store)
+  const names = found.map(path => labelOfPath(path).replace(/-1$/, ''))
+  const path = await profileOf(store, found, names)
+  const first = { number: 1, path, made: { at: 0, user: 'image', command: [] } }
+  await addGeneration(store, first)
+  await switchTo(store, first)
+  return machine
+}
+
+export function profileOf(
+  store: Store,
+  packages: readonly StorePath[],
+  requested: readonly string[] = [],
+): Promise<StorePath> {
+  return addProfile(store, { label: 'system-1', packages, requested })
+}
+
+/** A package: files by path, and what it says of itself. */
+export function addPackage(
+  store: Store,
+  name: string,
+  { tree, ...info }: { tree: Tree } & Partial<PackageInfo>,
+): Promise<StorePath> {
+  const about = {
+    name,
+    version: '1',
+    description: `the package ${name}`,
+    license: 'MIT',
+    homepage: 'https://example.org',
+    dependencies: [],
+    services: [],
+    config: [],
+    ...info,
+  }
+  const described = { ...tree, [packageInfoPath(name)]: formatPackageInfo(about) }
+  return addTree(store, name, { tree: described })
+}
+
+/** What a change of the system is told, with its events in a list. */
+export function watching(events: Event[] = []) {
+  const { signal } = new AbortController()
+  return { report: (event: Event): void => void events.push(event), signal }
+}

@@ -1,0 +1,211 @@
+import { lstatSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import type { StorePath } from '../../../graph/store-path.ts'
+import { collect } from '../../../store/collect.ts'
+import type { Event } from '../../../store/event.ts'
+import { type Fault, faultyHost } from '../../../store/hosts/faulty.ts'
+import { nodeHost } from '../../../store/hosts/node.ts'
+import { removeTree } from '../../../store/remove.ts'
+import type { Machine } from '../../../store/target/etc-files.ts'
+import { currentGeneration, generations } from '../../../store/target/generations.ts'
+import { installedIn } from '../../../store/target/installed.ts'
+import { recover, rollBack, transition } from '../../../store/target/transition.ts'
+import { verify } from '../../../store/verify.ts'
+import {
+  addPackage,
+  machineAt,
+  newMachine,
+  profileOf,
+  watching,
+} from '../../helpers/target-machine.ts'
+import type { Tree } from '../../helpers/temp-store.ts'
+
+const made = { at: 1, user: 'root', command: ['install', 'web'] }
+const config = { 'etc/web/web.conf': 'port 80\n', 'etc/web/types': 'types\n' }
+
+test('a transition makes a profile current, and rolling back the one before', async t => {
+  const { machine, web } = await setUp(t, { 'bin/web': { executable: 'program' } })
+  const generation = await transition(machine, web, { ...watching(), made })
+  t.is(generation.number, 2)
+  t.deepEqual(namesIn(machine), ['base', 'web'])
+  t.deepEqual(currentGeneration(machine.store).made, made)
+  t.is((await rollBack(machine, undefined, watching())).number, 1)
+  t.deepEqual(namesIn(machine), ['base'])
+  t.is((await rollBack(machine, 2, watching())).number, 2)
+  t.deepEqual(namesIn(machine), ['base', 'web'])
+})
+
+test('rolling back to what is not there names what is', async t => {
+  const { machine } = await setUp(t, {})
+  await t.throwsAsync(rollBack(machine, 7, watching()), {
+    code: 'BAD_ARGUMENT',
+    message: 'there is no generation 7',
+  })
+  await t.throwsAsync(rollBack(machine, undefined, watching()), { code: 'BAD_ARGUMENT' })
+})
+
+test('files below etc are links into the profile, and those of the user copies; both go with the package', async t => {
+  const { machine, web } = await setUp(t, config, ['web/web.conf'])
+  await transition(machine, web, { ...watching(), made })
+  t.is(etc(machine, 'web/web.conf'), 'port 80\n')
+  t.true(lstatSync(join(machine.root, 'etc/web/web.conf')).isFile())
+  t.is(
+    readlinkSync(join(machine.root, 'etc/web/types')),
+    '/mix/profiles/system/current/etc/web/types',
+  )
+  await rollBack(machine, 1, watching())
+  t.throws(() => etc(machine, 'web/web.conf'), { code: 'ENOENT' })
+  t.throws(() => lstatSync(join(machine.root, 'etc/web/types')), { code: 'ENOENT' })
+})
+
+test('a configuration that the user changed is kept, and a new one is put beside it', async t => {
+  const { machine, web, base } = await setUp(t, config, ['web/web.conf'])
+  await transition(machine, web, { ...watching(), made })
+  writeFileSync(join(machine.root, 'etc/web/web.conf'), 'port 8080\n')
+  const newer = await profileOf(machine.store, [
+    base,
+    await addPackage(machine.store, 'web', {
+      tree: { ...config, 'etc/web/web.conf': 'port 81\n' },
+      config: ['web/web.conf'],
+    }),
+  ])
+  const events: Event[] = []
+  await transition(machine, newer, { ...watching(events), made })
+  t.is(etc(machine, 'web/web.conf'), 'port 8080\n')
+  t.is(etc(machine, 'web/web.conf.mixnew'), 'port 81\n')
+  t.true(
+    events.some(event => event.type === 'warning' && event.message.includes('web.conf.mixnew')),
+  )
+})
+
+test('a configuration that nobody changed is replaced by a new one', async t => {
+  const { machine, web, base } = await setUp(t, config, ['web/web.conf'])
+  await transition(machine, web, { ...watching(), made })
+  const tree = { ...config, 'etc/web/web.conf': 'port 81\n' }
+  const newer = await addPackage(machine.store, 'web', { tree, config: ['web/web.conf'] })
+  await transition(machine, await profileOf(machine.store, [base, newer]), { ...watching(), made })
+  t.is(etc(machine, 'web/web.conf'), 'port 81\n')
+})
+
+test('a directory below etc that is a link into the profile gives way to one with the files of the user', async t => {
+  const { machine, web } = await setUp(t, config, ['web/web.conf'])
+  machine.store.host.files.symlink(
+    '/mix/profiles/system/current/etc/web',
+    join(machine.root, 'etc/web'),
+  )
+  await transition(machine, web, { ...watching(), made })
+  t.true(lstatSync(join(machine.root, 'etc/web')).isDirectory())
+  t.is(etc(machine, 'web/web.conf'), 'port 80\n')
+})
+
+test('scripts run once for each change, with the name of their package', async t => {
+  const script = (when: string) => ({
+    executable: `#!/bin/sh\necho "${when} $MIX_PACKAGE $MIX_VERSION" >>ran\n`,
+  })
+  const { machine, web } = await setUp(t, {
+    'libexec/mix/web/pre-install.sh': script('before'),
+    'libexec/mix/web/post-install.sh': script('after'),
+  })
+  await transition(machine, web, { ...watching(), made })
+  t.is(readFileSync(join(machine.root, 'ran'), 'utf8'), 'before web 1\nafter web 1\n')
+})
+
+for (const when of ['pre-install', 'post-install']) {
+  test(`a ${when} script that fails undoes the change, and says how it ended`, async t => {
+    const { machine, web } = await setUp(
+      t,
+      { ...config, [`libexec/mix/web/${when}.sh`]: { executable: 'echo no; exit 3\n' } },
+      ['web/web.conf'],
+    )
+    const events: Event[] = []
+    const error = await t.throwsAsync(transition(machine, web, { ...watching(events), made }), {
+      code: 'SCRIPT_FAILED',
+    })
+    t.is(error?.message, `the ${when} script of web 1 ended with 3`)
+    t.true(events.some(event => event.type === 'warning' && event.message === 'web: no'))
+    t.deepEqual(
+      generations(machine.store).map(({ number }) => number),
+      [1],
+    )
+    t.is(currentGeneration(machine.store).number, 1)
+    t.throws(() => etc(machine, 'web/web.conf'), { code: 'ENOENT' })
+  })
+}
+
+test('two packages with one file cannot be in one profile, and both are named', async t => {
+  const { machine, base } = await setUp(t, {})
+  const other = await addPackage(machine.store, 'other', { tree: { 'sbin/base': 'x' } })
+  const error = await t.throwsAsync(profileOf(machine.store, [base, other]), {
+    code: 'PACKAGE_CONFLICT',
+  })
+  t.true(error?.message.includes(base) && error.message.includes(other))
+})
+
+test('a collection keeps what a generation needs, and deletes what none does', async t => {
+  const { machine, web } = await setUp(t, {})
+  await transition(machine, web, { ...watching(), made })
+  const unused = await addPackage(machine.store, 'unused', { tree: {} })
+  const { objects } = await collect(machine.store, watching())
+  t.deepEqual(objects, [unused])
+  t.deepEqual(namesIn(machine), ['base', 'web'])
+})
+
+for (const how of ['halt', 'EIO', 'ENOSPC'] as const) {
+  test(`whichever change of a transition it is at which there is ${how}, the old system or the new one is whole`, async t => {
+    const seen = new Set<number>()
+    let well = 0
+    for (let at = 1; well < 8; at++) {
+      const { machine, web } = await setUp(t, config, ['web/web.conf'])
+      const ended = await interrupted(machine, web, { at, how })
+      well = ended ? well + 1 : 0
+      const again = machineAt(machine.root)
+      await recover(again, watching())
+      const { number } = currentGeneration(again.store)
+      seen.add(number)
+      const after = `${how} at ${at}`
+      t.deepEqual(namesIn(again), number === 2 ? ['base', 'web'] : ['base'], after)
+      t.is(exists(machine, 'web/web.conf'), number === 2, after)
+      t.deepEqual(verify(again.store).problems, [], after)
+      // What was interrupted can be done again.
+      const next = await transition(again, web, { ...watching(), made })
+      t.deepEqual(namesIn(again), ['base', 'web'], after)
+      t.is(next.number, number + 1, after)
+      removeTree(nodeHost, machine.root)
+    }
+    t.deepEqual([...seen].sort(), [1, 2])
+  })
+}
+
+/** True where it ended well. */
+async function interrupted(machine: Machine, profile: StorePath, fault: Fault): Promise<boolean> {
+  try {
+    const faulty = machineAt(machine.root, faultyHost(nodeHost, fault))
+    await transition(faulty, profile, { ...watching(), made })
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function setUp(t: ExecutionContext, tree: Tree, config: string[] = []) {
+  let base = '' as StorePath
+  const machine = await newMachine(t, async store => {
+    base = await addPackage(store, 'base', { tree: { 'bin/base': { executable: 'base' } } })
+    return [base]
+  })
+  const added = await addPackage(machine.store, 'web', { tree, config })
+  const web = await profileOf(machine.store, [base, added], ['web'])
+  return { machine, web, base }
+}
+
+function namesIn({ store }: Machine): string[] {
+  return installedIn(store, currentGeneration(store).path).map(({ name }) => name)
+}
+
+const etc = ({ root }: Machine, path: string): string =>
+  readFileSync(join(root, 'etc', path), 'utf8')
+
+function exists({ root }: Machine, path: string): boolean {
+  return nodeHost.files.lstat(join(realpathSync(root), 'etc', path)) !== undefined
+}
