@@ -112,7 +112,8 @@ async function untilSupervised(
         hint: 'it is enabled, and starts with the machine; what the supervisor says is in: dmesg',
       })
     }
-    await sleep(POLL, undefined, { signal })
+    signal.throwIfAborted()
+    await sleep(POLL)
   }
 }
 
@@ -159,7 +160,13 @@ async function run(
       said += text
     })
   }
-  const [code] = await once(child, 'close')
+  const [code] = await once(child, 'close').catch(error => {
+    signal.throwIfAborted()
+    throw new MixosError('SERVICE_FAILED', `cannot run ${command}`, {
+      hint: 'services are controlled on a running MixOS, by root',
+      cause: error,
+    })
+  })
   return { argv, code, said: said.trim() }
 }
 

@@ -86,6 +86,28 @@ test('only an enabled service is restarted', async t => {
   t.regex(ran.at(-1) ?? '', /force-restart/)
 })
 
+test('an interruption ends the wait for a supervisor, with its own reason', async t => {
+  const { machine } = setUp(t, ['web'], { isSupervising: false })
+  const controller = new AbortController()
+  const waiting = enable(machine, 'web', { signal: controller.signal })
+  const reason = new Error('interrupted')
+  setTimeout(() => controller.abort(reason), 50)
+  t.is(await t.throwsAsync(waiting), reason)
+})
+
+test('a machine without the programs of MixOS is told so', async t => {
+  const { machine } = setUp(t, ['web'])
+  const { processes } = nodeHost
+  const host = {
+    ...machine.store.host,
+    processes: { ...processes, spawn: () => processes.spawn('/nowhere/sv', [], {}) },
+  }
+  await t.throwsAsync(enable(machineAt(machine.root, host), 'web', options), {
+    code: 'SERVICE_FAILED',
+    message: 'cannot run /etc/init.d/services',
+  })
+})
+
 for (const name of ['wbe', '../web', '', '.web', '-w']) {
   test(`${JSON.stringify(name)} is no service, and the nearest one is named`, async t => {
     const { machine, ran } = setUp(t, ['web'])
@@ -101,7 +123,7 @@ for (const name of ['wbe', '../web', '', '.web', '-w']) {
 function setUp(
   t: ExecutionContext,
   names: readonly string[],
-  { sv = '' } = {},
+  { sv = '', isSupervising = true } = {},
 ): { machine: Machine; ran: string[] } {
   const root = memoryDirectory(t)
   const ran: string[] = []
@@ -113,7 +135,7 @@ function setUp(
         ran.push([command, ...args].join(' '))
         const name = args.at(-1) ?? ''
         if (command === '/etc/init.d/services') {
-          supervise(machine, name, { pid: 42, wanted: 'u', state: 1 })
+          if (isSupervising) supervise(machine, name, { pid: 42, wanted: 'u', state: 1 })
         } else if (args.includes('force-shutdown')) {
           supervise(machine, name.split('/').at(-1) ?? '', { pid: 0, wanted: 'd', state: 0 })
         }
