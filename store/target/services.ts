@@ -22,8 +22,8 @@ export interface Service {
 }
 
 /**
- * `failing` is one that ended, and that its supervisor is about to start again; `unsupervised` one that is not enabled, or
- * that the supervisor does not know of yet.
+ * `failing` is one that ended, and that its supervisor is about to start again; `unsupervised` one that is enabled, but that
+ * the supervisor does not know of yet.
  */
 export type ServiceState = 'running' | 'failing' | 'stopped' | 'unsupervised'
 
@@ -180,7 +180,9 @@ function failed(name: string, { argv, code, said }: Ended): MixosError {
 
 function serviceOf(machine: Machine, name: string): Service {
   const isEnabled = machine.store.host.files.lstat(linkOf(machine, name)) !== undefined
-  return { name, isEnabled, ...statusOf(machine, runDirectory(machine, name)) }
+  const status = statusOf(machine, runDirectory(machine, name))
+  const isOff = !isEnabled && status.state === 'unsupervised'
+  return { name, isEnabled, ...status, ...(isOff && { state: 'stopped' }) }
 }
 
 const STATUS_BYTES = 20

@@ -24,7 +24,7 @@ test('services are those of the profile and those that are enabled, with their s
     { name: 'mine', isEnabled: true, state: 'unsupervised', pid: undefined },
     { name: 'ntpd', isEnabled: true, state: 'failing', pid: undefined },
     { name: 'sshd', isEnabled: true, state: 'stopped', pid: undefined },
-    { name: 'web', isEnabled: false, state: 'unsupervised', pid: undefined },
+    { name: 'web', isEnabled: false, state: 'stopped', pid: undefined },
   ])
 })
 
@@ -66,7 +66,7 @@ test('disabling hides a service from the supervisor before it is shut down', asy
   await enable(machine, 'web', options)
   ran.length = 0
   const after = await disable(machine, 'web', options)
-  t.deepEqual(after, { name: 'web', isEnabled: false, state: 'unsupervised', pid: undefined })
+  t.deepEqual(after, { name: 'web', isEnabled: false, state: 'stopped', pid: undefined })
   t.is(ran.length, 1)
   t.regex(ran[0] ?? '', /sv -w 10 force-shutdown \S+\/run\/service\/\.web\.[0-9a-f]{8}$/)
   t.deepEqual(nodeHost.files.list(join(machine.root, 'run/service')), [])
