@@ -65,7 +65,14 @@ export function qemuArguments(
       '-m',
       String(memory),
     ],
-    ...['-nographic', '-no-reboot', ...(network ? networkCard(network) : NO_CARD), '-cdrom', IMAGE],
+    ...[
+      '-nographic',
+      '-no-reboot',
+      ...NO_CARD,
+      ...(network ? networkCard(network) : []),
+      '-cdrom',
+      IMAGE,
+    ],
     ...(firmware === 'uefi'
       ? [
           ...flash(0, 'OVMF_CODE_4M.fd', 'readonly=on'),
@@ -77,12 +84,14 @@ export function qemuArguments(
 }
 
 const IMAGE = '/image.iso'
+// QEMU adds a card of its own unless told not to.
 const NO_CARD = ['-nic', 'none']
 
 // Without its ROM, since nothing starts from the network.
 function networkCard({ forwards }: Network): string[] {
   const ports = forwards.map(({ host, guest }) => `,hostfwd=tcp:127.0.0.1:${host}-:${guest}`)
-  return ['-nic', `user,model=virtio-net-pci,romfile=${ports.join('')}`]
+  const card = 'virtio-net-pci,netdev=net,romfile='
+  return ['-netdev', `user,id=net${ports.join('')}`, '-device', card]
 }
 
 const CANARY_MILLISECONDS = 1000

@@ -49,10 +49,7 @@ export interface Change {
  * What a wish means for what is installed. What needs nothing of the wish stays as it is; what is needed no more goes.
  * Throws PACKAGE_UNKNOWN, and PACKAGE_CONFLICT with the reasons.
  */
-export function planChange(
-  wish: Wish,
-  { installed, offered, local = [] }: Known,
-): Change {
+export function planChange(wish: Wish, { installed, offered, local = [] }: Known): Change {
   const now = new Map(installed.map(found => [found.name, candidateOf(found)]))
   const removed = removedBy(wish, installed)
   const install = wish.install ?? []

@@ -22,8 +22,8 @@ export interface Service {
 }
 
 /**
- * `failing` is one that ended, and that its supervisor is about to start again; `unsupervised` one that is not enabled, or
- * that the supervisor does not know of yet.
+ * `failing` is one that ended, and that its supervisor is about to start again; `unsupervised` one that is enabled, but that
+ * the supervisor does not know of yet.
  */
 export type ServiceState = 'running' | 'failing' | 'stopped' | 'unsupervised'
 
@@ -112,7 +112,8 @@ async function untilSupervised(
         hint: 'it is enabled, and starts with the machine; what the supervisor says is in: dmesg',
       })
     }
-    await sleep(POLL, undefined, { signal })
+    signal.throwIfAborted()
+    await sleep(POLL)
   }
 }
 
@@ -159,7 +160,13 @@ async function run(
       said += text
     })
   }
-  const [code] = await once(child, 'close')
+  const [code] = await once(child, 'close').catch(error => {
+    signal.throwIfAborted()
+    throw new MixosError('SERVICE_FAILED', `cannot run ${command}`, {
+      hint: 'services are controlled on a running MixOS, by root',
+      cause: error,
+    })
+  })
   return { argv, code, said: said.trim() }
 }
 
@@ -173,7 +180,9 @@ function failed(name: string, { argv, code, said }: Ended): MixosError {
 
 function serviceOf(machine: Machine, name: string): Service {
   const isEnabled = machine.store.host.files.lstat(linkOf(machine, name)) !== undefined
-  return { name, isEnabled, ...statusOf(machine, runDirectory(machine, name)) }
+  const status = statusOf(machine, runDirectory(machine, name))
+  const isOff = !isEnabled && status.state === 'unsupervised'
+  return { name, isEnabled, ...status, ...(isOff && { state: 'stopped' }) }
 }
 
 const STATUS_BYTES = 20

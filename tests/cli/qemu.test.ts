@@ -22,10 +22,9 @@ test('a network card leads out through this host, whose forwarded ports only it 
     { host: 8080, guest: 80 },
   ]
   const args = qemuArguments({ firmware: 'bios', memory: 128, network: { forwards } }, 'tcg')
-  const card = args[args.indexOf('-nic') + 1]
   t.is(
-    card,
-    'user,model=virtio-net-pci,romfile=,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=tcp:127.0.0.1:8080-:80',
+    args[args.indexOf('-netdev') + 1],
+    'user,id=net,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=tcp:127.0.0.1:8080-:80',
   )
 })
 

@@ -56,6 +56,11 @@ test.serial(
       t.regex(await askUntil('cat /var/log/clock/current', /started/), /started/)
       t.regex(await ask('/etc/init.d/services nothing; echo $?'), /has no program run\n1\n/)
 
+      t.regex(await ask('mix service list'), /^clock +enabled +running, process \d+\n/)
+      t.regex(await ask('mix service disable clock'), /^clock +disabled +stopped\n/)
+      t.is(await ask('ls /run/service | cat'), 'dhcp\nntpd\n')
+      t.regex(await ask('mix service enable ntdp'), /did you mean ntpd\?/)
+
       t.regex(await ask('[ $(date +%s) -ge $(cat /etc/init.d/released) ] && echo late'), /^late\n/)
       t.regex(
         await ask('date -s 2001-01-01 >/dev/null; /etc/init.d/start; date +%Y'),

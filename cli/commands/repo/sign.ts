@@ -34,8 +34,7 @@ export function sign(context: Context) {
       days: optional({
         long: 'days',
         type: countType('n'),
-        description:
-          'how long clients accept the index, such as 3650 for a medium (default: 14)',
+        description: 'how long clients accept the index, such as 3650 for a medium (default: 14)',
       }),
       keys: pathOption('keys', 'the directory of the keys (default: among the settings)'),
       oldRootKeys: multioption({

@@ -24,7 +24,7 @@ test('services are those of the profile and those that are enabled, with their s
     { name: 'mine', isEnabled: true, state: 'unsupervised', pid: undefined },
     { name: 'ntpd', isEnabled: true, state: 'failing', pid: undefined },
     { name: 'sshd', isEnabled: true, state: 'stopped', pid: undefined },
-    { name: 'web', isEnabled: false, state: 'unsupervised', pid: undefined },
+    { name: 'web', isEnabled: false, state: 'stopped', pid: undefined },
   ])
 })
 
@@ -66,7 +66,7 @@ test('disabling hides a service from the supervisor before it is shut down', asy
   await enable(machine, 'web', options)
   ran.length = 0
   const after = await disable(machine, 'web', options)
-  t.deepEqual(after, { name: 'web', isEnabled: false, state: 'unsupervised', pid: undefined })
+  t.deepEqual(after, { name: 'web', isEnabled: false, state: 'stopped', pid: undefined })
   t.is(ran.length, 1)
   t.regex(ran[0] ?? '', /sv -w 10 force-shutdown \S+\/run\/service\/\.web\.[0-9a-f]{8}$/)
   t.deepEqual(nodeHost.files.list(join(machine.root, 'run/service')), [])
@@ -86,6 +86,28 @@ test('only an enabled service is restarted', async t => {
   t.regex(ran.at(-1) ?? '', /force-restart/)
 })
 
+test('an interruption ends the wait for a supervisor, with its own reason', async t => {
+  const { machine } = setUp(t, ['web'], { isSupervising: false })
+  const controller = new AbortController()
+  const waiting = enable(machine, 'web', { signal: controller.signal })
+  const reason = new Error('interrupted')
+  setTimeout(() => controller.abort(reason), 50)
+  t.is(await t.throwsAsync(waiting), reason)
+})
+
+test('a machine without the programs of MixOS is told so', async t => {
+  const { machine } = setUp(t, ['web'])
+  const { processes } = nodeHost
+  const host = {
+    ...machine.store.host,
+    processes: { ...processes, spawn: () => processes.spawn('/nowhere/sv', [], {}) },
+  }
+  await t.throwsAsync(enable(machineAt(machine.root, host), 'web', options), {
+    code: 'SERVICE_FAILED',
+    message: 'cannot run /etc/init.d/services',
+  })
+})
+
 for (const name of ['wbe', '../web', '', '.web', '-w']) {
   test(`${JSON.stringify(name)} is no service, and the nearest one is named`, async t => {
     const { machine, ran } = setUp(t, ['web'])
@@ -101,7 +123,7 @@ for (const name of ['wbe', '../web', '', '.web', '-w']) {
 function setUp(
   t: ExecutionContext,
   names: readonly string[],
-  { sv = '' } = {},
+  { sv = '', isSupervising = true } = {},
 ): { machine: Machine; ran: string[] } {
   const root = memoryDirectory(t)
   const ran: string[] = []
@@ -113,7 +135,7 @@ function setUp(
         ran.push([command, ...args].join(' '))
         const name = args.at(-1) ?? ''
         if (command === '/etc/init.d/services') {
-          supervise(machine, name, { pid: 42, wanted: 'u', state: 1 })
+          if (isSupervising) supervise(machine, name, { pid: 42, wanted: 'u', state: 1 })
         } else if (args.includes('force-shutdown')) {
           supervise(machine, name.split('/').at(-1) ?? '', { pid: 0, wanted: 'd', state: 0 })
         }
