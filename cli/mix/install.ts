@@ -1,10 +1,10 @@
+import { resolve } from 'node:path'
 import { command, restPositionals } from 'cmd-ts'
 import { MixosError } from '../../graph/error.ts'
 import { parseRequirement } from '../../graph/version-range.ts'
 import { type Candidate, candidateOf } from '../../store/target/change.ts'
 import { openMixpkg } from '../../store/target/mixpkg.ts'
 import { PackageName } from '../args.ts'
-import { absolute } from '../context.ts'
 import { change, changeFlags } from './changing.ts'
 import type { MixContext } from './context.ts'
 import { openMachine } from './machine.ts'
@@ -49,7 +49,7 @@ async function fromFiles(context: MixContext, paths: readonly string[]): Promise
   const { store } = openMachine(context)
   const found: Candidate[] = []
   for (const path of paths) {
-    const mixpkg = await openMixpkg(store, absolute(path, context.directory), context)
+    const mixpkg = await openMixpkg(store, resolve(context.directory, path), context)
     try {
       found.push(candidateOf({ ...mixpkg.metadata, path: await mixpkg.add() }))
     } finally {
