@@ -10,6 +10,7 @@ import {
   type Wish,
 } from '../../store/target/change.ts'
 import { missingOf, perform } from '../../store/target/perform.ts'
+import { followServices } from '../../store/target/service-changes.ts'
 import { jsonFlag } from '../args.ts'
 import { bytes, plural } from '../format.ts'
 import type { Answer } from '../report.ts'
@@ -39,13 +40,14 @@ export async function change(
 ): Promise<Answer> {
   const { report, signal } = context
   const machine = openMachine(context)
+  const now = installedNow(machine)
   const offered = await offeredBy(context)
   const planned = planChange(wish, {
-    installed: installedNow(machine),
+    installed: now,
     offered,
     local: flags.local ?? [],
   })
-  const before = installedNow(machine).filter(({ isRequested }) => isRequested)
+  const before = now.filter(({ isRequested }) => isRequested)
   const isRecorded = planned.requested.every(name => before.some(one => one.name === name))
   if (isEmpty(planned) && isRecorded && planned.requested.length === before.length) {
     return { text: 'nothing to do', record: recordOf(planned) }
@@ -71,6 +73,7 @@ export async function change(
         report({ type: 'fetched', bytes: came, total: size })
       },
     })
+    await followServices(machine, { before: now, after: installedNow(machine), report, signal })
     return {
       text: [...lines, `generation ${generation.number} is current; fetched ${bytes(came)}`].join(
         '\n',

@@ -1,10 +1,10 @@
 import { command, optional, positional } from 'cmd-ts'
-import { installedIn } from '../../store/target/installed.ts'
+import { followServices } from '../../store/target/service-changes.ts'
 import { rollBack } from '../../store/target/transition.ts'
 import { countType, jsonFlag } from '../args.ts'
 import { plural } from '../format.ts'
 import type { MixContext } from './context.ts'
-import { openMachine } from './machine.ts'
+import { installedNow, openMachine } from './machine.ts'
 
 export function rollback(context: MixContext) {
   return command({
@@ -24,8 +24,10 @@ export function rollback(context: MixContext) {
     ],
     handler: async ({ number }) => {
       const machine = openMachine(context)
+      const before = installedNow(machine)
       const found = await rollBack(machine, number, context)
-      const packages = installedIn(machine.store, found.path)
+      const packages = installedNow(machine)
+      await followServices(machine, { ...context, before, after: packages })
       return {
         text: `generation ${found.number} is current: ${plural(packages.length, 'package')}`,
         record: {

@@ -1,0 +1,42 @@
+import { MixosError } from '../../graph/error.ts'
+import type { Report } from '../event.ts'
+import type { Machine } from './etc-files.ts'
+import type { InstalledPackage } from './installed.ts'
+import { disable, restart, services } from './services.ts'
+
+/**
+ * Has running services follow a change of the system: one whose package is gone is stopped and enabled no more, one
+ * from another build is started again. A service that does not obey is a warning, since the change itself is done.
+ */
+export async function followServices(
+  machine: Machine,
+  {
+    before,
+    after,
+    ...options
+  }: {
+    readonly before: readonly InstalledPackage[]
+    readonly after: readonly InstalledPackage[]
+    readonly report: Report
+    readonly signal: AbortSignal
+  },
+): Promise<void> {
+  const [owners, next] = [ownersIn(before), ownersIn(after)]
+  for (const { name, isEnabled, state } of services(machine)) {
+    const [from, to] = [owners.get(name), next.get(name)]
+    if (from === undefined || from === to || (!isEnabled && state !== 'running')) continue
+    try {
+      if (to === undefined) await disable(machine, name, options)
+      else if (state === 'running') await restart(machine, name, options)
+    } catch (error) {
+      if (!(error instanceof MixosError) || error.code === 'CANCELLED') throw error
+      const { message, hint } = error
+      options.report({ type: 'warning', message, ...(hint !== undefined && { hint }) })
+    }
+  }
+}
+
+/** The object that brings each service. */
+function ownersIn(packages: readonly InstalledPackage[]): Map<string, string> {
+  return new Map(packages.flatMap(({ services, path }) => services.map(name => [name, path])))
+}
