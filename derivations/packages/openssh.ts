@@ -62,7 +62,6 @@ LoginGraceTime 30
 
 AllowAgentForwarding no
 X11Forwarding no
-PrintLastLog no
 
 Subsystem sftp internal-sftp
 `
