@@ -22,8 +22,11 @@ export function rsync(lock: Lock, { popt, zlib, ...tools }: RsyncTools): Derivat
   })
 }
 
+// Debian takes both libraries' directories out of the source, which configure still looks into.
 const build = `
 tar -xf "$source" --strip-components=1
+mkdir -p popt zlib
+touch popt/dummy.in zlib/dummy.in
 ./configure --build=$host --host=$host --prefix="$out" --with-rsyncd-conf=/etc/rsyncd.conf --without-included-popt --without-included-zlib \\
   --disable-openssl --disable-xxhash --disable-zstd --disable-lz4 --disable-acl-support --disable-md2man --disable-iconv >/dev/null
 make -s -j"$BUILD_CORES" >/dev/null

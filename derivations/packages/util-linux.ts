@@ -29,4 +29,5 @@ sed -i -e 's/build_findmnt=no/build_findmnt=yes/' -e 's/^enable_cfdisk=.*/enable
   --without-libmagic --without-cap-ng --without-libz --without-btrfs --without-econf >/dev/null
 make -s -j"$BUILD_CORES" >/dev/null
 make -s install >/dev/null
+rm -rf "$out/include" "$out/lib/pkgconfig" "$out"/lib/*.so "$out/sbin"
 `
