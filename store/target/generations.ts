@@ -27,6 +27,7 @@ const directoryOf = ({ layout }: Store): string => join(layout.profiles, 'system
 export function generations(store: Store): Generation[] {
   const { files } = store.host
   const directory = directoryOf(store)
+  if (!files.lstat(directory)) return []
   return files
     .list(directory)
     .filter(name => /^[1-9][0-9]*$/.test(name))

@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
+import type { Entry } from '../../graph/manifest.ts'
 import { absolute, digestOfPath, type StorePath } from '../../graph/store-path.ts'
 import { objectClosure } from '../object-closure.ts'
 import { removeTree } from '../remove.ts'
@@ -21,29 +22,46 @@ const TOPS = new Set(['bin', 'sbin', 'etc', 'libexec', 'share'])
 
 /**
  * The links of a profile, by path: programs, from `bin` or `sbin`, are all in `bin`; `etc`, `libexec` and `share` keep
- * their shape. Throws PACKAGE_CONFLICT where two packages bring one file.
+ * their shape. A program that is a file comes before one that is only another name of a program, as all of BusyBox's are.
+ * Otherwise two packages that bring one file are a PACKAGE_CONFLICT.
  */
 export function profileLinks(store: Store, packages: readonly StorePath[]): Map<string, string> {
-  const links = new Map<string, string>()
-  const owners = new Map<string, StorePath>()
+  const found = new Map<string, Found>()
   const directories = new Map<string, StorePath>()
   for (const path of packages) {
-    const record = store.record(path)
-    if (!record) throw new MixosError('OBJECT_UNKNOWN', `${path} is not in the store`)
-    for (const entry of record.manifest.entries) {
+    for (const entry of entriesOf(store, path)) {
       const [top = '', ...rest] = entry.path.split('/')
       if (!TOPS.has(top) || rest.length === 0) continue
       const at = [top === 'sbin' ? 'bin' : top, ...rest].join('/')
-      const owner = owners.get(at) ?? (entry.type === 'directory' ? undefined : directories.get(at))
-      if (owner !== undefined) throw conflict(at, owner, path)
       if (entry.type === 'directory') directories.set(at, path)
-      else {
-        owners.set(at, path)
-        links.set(at, `${absolute(path)}/${entry.path}`)
-      }
+      else
+        place(found, at, { path, entry, isName: at.startsWith('bin/') && entry.type === 'symlink' })
     }
   }
-  return links
+  for (const [at, owner] of directories) {
+    const file = found.get(at)
+    if (file) throw conflict(at, file.path, owner)
+  }
+  return new Map([...found].map(([at, { path, entry }]) => [at, `${absolute(path)}/${entry.path}`]))
+}
+
+interface Found {
+  readonly path: StorePath
+  readonly entry: Entry
+  /** It is a symlink: another name of a program. */
+  readonly isName: boolean
+}
+
+function place(found: Map<string, Found>, at: string, next: Found): void {
+  const known = found.get(at)
+  if (known && known.isName === next.isName) throw conflict(at, known.path, next.path)
+  if (!known || known.isName) found.set(at, next)
+}
+
+function entriesOf(store: Store, path: StorePath): readonly Entry[] {
+  const record = store.record(path)
+  if (record) return record.manifest.entries
+  throw new MixosError('OBJECT_UNKNOWN', `${path} is not in the store`)
 }
 
 /** Writes the tree of a profile; `target` is made. */

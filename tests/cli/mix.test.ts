@@ -9,7 +9,7 @@ import { publish } from '../../store/repository/publish.ts'
 import type { Store } from '../../store/store.ts'
 import type { Machine } from '../../store/target/etc-files.ts'
 import type { CliResult } from '../helpers/run-cli.ts'
-import { addPackage, newMachine, watching } from '../helpers/target-machine.ts'
+import { addPackage, machineAt, newMachine, watching } from '../helpers/target-machine.ts'
 import { memoryDirectory, tempStore } from '../helpers/temp-store.ts'
 
 const program = join(import.meta.dirname, '../../cli/mix/on-node.ts')
@@ -108,6 +108,13 @@ test('gc forgets old generations where that is wanted, and deletes what they nee
   t.regex((await mix('gc', '--keep', '1')).stdout, /^deleted 2 generations and \d+ objects/)
   t.is((await mix('verify')).code, 0)
   t.is((await mix('rollback')).code, 2)
+})
+
+test('where there is no profile, that is said', async t => {
+  const root = memoryDirectory(t)
+  const { code, stderr } = await run(machineAt(root), ['list'])
+  t.is(code, 1)
+  t.regex(stderr, /^error: .*current leads to no generation\n/)
 })
 
 async function setUp(t: ExecutionContext) {

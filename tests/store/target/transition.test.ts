@@ -142,6 +142,21 @@ test('two packages with one file cannot be in one profile, and both are named', 
   t.true(error?.message.includes(base) && error.message.includes(other))
 })
 
+test('a program that is a file comes before one that is only another name of a program', async t => {
+  const { machine, base } = await setUp(t, {})
+  const { store } = machine
+  const many = await addPackage(store, 'many', {
+    tree: { 'bin/many': { executable: 'x' }, 'bin/base': { symlink: 'many' } },
+  })
+  for (const packages of [
+    [base, many],
+    [many, base],
+  ]) {
+    const profile = await profileOf(store, packages)
+    t.is(readlinkSync(join(store.hostPath(profile), 'bin/base')), `/mix/store/${base}/bin/base`)
+  }
+})
+
 test('a collection keeps what a generation needs, and deletes what none does', async t => {
   const { machine, web } = await setUp(t, {})
   await transition(machine, web, { ...watching(), made })
