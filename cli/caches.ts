@@ -38,9 +38,10 @@ async function openCaches(
   ])
   const settings = cacheSettings(store.host, { environment, project, addresses })
   for (const warning of settings.warnings) report({ type: 'warning', ...warning })
-  const caches = settings.caches.map(({ address, policy, source }) => ({
+  const caches = settings.caches.map(({ address, policy, priority, source }) => ({
     name: address,
     policy,
+    priority,
     open: () => openCache(context, store, { address, isForeign: source === 'project' }),
   }))
   return substituterOf(store, caches, { signal, report })

@@ -1,5 +1,5 @@
 import type { DerivationHash, ResolvedHash } from '../graph/store-path.ts'
-import { type Cache, clientOf } from './cache/client.ts'
+import { type Cache, type CacheClient, clientOf } from './cache/client.ts'
 import { siblingsIn } from './cache/local-files.ts'
 import { type OnBytes, pullerOf } from './cache/pull.ts'
 import { restoreThreads } from './cache/restore-threads.ts'
@@ -33,7 +33,7 @@ export interface Substituter {
 /** Requests for parts of objects at a time. */
 const DOWNLOADS = 8
 
-/** `caches` are in the order in which they are preferred; all are asked at once. */
+/** All caches are asked at once; what the preferred one has is taken from there. */
 export function substituterOf(
   store: Store,
   caches: readonly Cache[],
@@ -50,8 +50,11 @@ export function substituterOf(
   const known = new Map<string, Promise<Substitute | undefined>>()
 
   const find: Substituter['find'] = async hash => {
-    const claims = await Promise.all(clients.map(client => client.claim(hash)))
-    return claims.find(claim => claim !== undefined)
+    const claims = new Map(
+      await Promise.all(clients.map(async one => [one, await one.claim(hash)] as const)),
+    )
+    const first = preferred(clients).find(client => claims.get(client) !== undefined)
+    return first && claims.get(first)
   }
   return {
     find: hash => {
@@ -61,7 +64,7 @@ export function substituterOf(
     },
     fetch: async ({ outputs }, onBytes) => {
       const paths = Object.values(outputs).map(({ path }) => path)
-      for (const client of clients) if (await client.fetch(paths, onBytes)) return true
+      for (const client of preferred(clients)) if (await client.fetch(paths, onBytes)) return true
       return false
     },
     challenge: traces => challenge(store, traces, clients),
@@ -70,4 +73,22 @@ export function substituterOf(
       await Promise.all(clients.map(client => client.close()))
     },
   }
+}
+
+/** Below this, the time of one answer says more of the moment than of the cache. */
+const ALIKE = 50
+
+/** By priority, then by how quickly they answered, in doublings; else as they are listed. */
+function preferred(clients: readonly CacheClient[]): CacheClient[] {
+  const ranks = new Map(
+    clients.map((client, index) => {
+      const { priority = index } = client
+      const slowness = Math.max(0, Math.ceil(Math.log2((client.answeredIn() ?? 0) / ALIKE)))
+      return [client, { priority, slowness }]
+    }),
+  )
+  const rank = (client: CacheClient) => ranks.get(client) ?? { priority: 0, slowness: 0 }
+  return clients.toSorted(
+    (a, b) => rank(a).priority - rank(b).priority || rank(a).slowness - rank(b).slowness,
+  )
 }

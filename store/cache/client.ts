@@ -15,6 +15,8 @@ import type { CacheStorage } from './storage.ts'
 export interface Cache {
   readonly name: string
   readonly policy: TrustPolicy
+  /** Lower ones are preferred; of equal ones, the quicker. Without it, the place in the list decides. */
+  readonly priority?: number
   open(): Promise<CacheStorage>
 }
 
@@ -24,6 +26,9 @@ export interface Cache {
  */
 export interface CacheClient {
   readonly name: string
+  readonly priority: number | undefined
+  /** Milliseconds that its first answer took; undefined as long as there is none. */
+  readonly answeredIn: () => number | undefined
   /** What each of its trusted signers says of the hash. */
   testimonies(hash: DerivationHash | ResolvedHash): Promise<Testimony[]>
   /** What enough of them say. */
@@ -46,12 +51,13 @@ export interface ClientOptions {
 const PATIENCE = 2000
 
 export function clientOf(
-  { name, policy, open }: Cache,
+  { name, policy, priority, open }: Cache,
   { puller, now, signal, report }: ClientOptions,
 ): CacheClient {
   const patience = patienceOf(PATIENCE, now)
   let storage: Promise<CacheStorage | undefined> | undefined
   let hasWarned = false
+  let answeredIn: number | undefined
   const opened: CacheStorage[] = []
 
   const warn = (message: string, hint: string | undefined): void => {
@@ -71,7 +77,10 @@ export function clientOf(
   const connect = async (): Promise<CacheStorage> => {
     const storage = await open()
     opened.push(storage)
-    if (await patiently(signal => checkInfo(storage, signal))) return storage
+    const asked = now()
+    const isThere = await patiently(signal => checkInfo(storage, signal))
+    answeredIn = now() - asked
+    if (isThere) return storage
     throw new MixosError('CACHE_UNAVAILABLE', 'there is no cache at this address')
   }
   const connected = (): Promise<CacheStorage | undefined> => {
@@ -113,6 +122,8 @@ export function clientOf(
 
   return {
     name,
+    priority,
+    answeredIn: () => answeredIn,
     testimonies,
     claim: async hash => {
       const verdict = judge(policy, await testimonies(hash))

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { type Derivation, labelOf } from '../../graph/derivation.ts'
 import { MixosError } from '../../graph/error.ts'
@@ -99,6 +100,27 @@ test('a cache that never answers costs two seconds, not two for each question', 
   const { events } = await realizing(t, leaf, [{ ...cache, open: async () => silent }])
   t.is(steps(events).length, 3)
   t.deepEqual(warnings(events), ['the cache memory: is not used: waiting for it took 2000 ms'])
+})
+
+test('of caches with one priority, the quicker is taken from; the priority comes first', async t => {
+  const { cache, files } = await shared(t, leaf)
+  const packsFrom = async (priorities: { slow: number; quick: number }) => {
+    const taken: string[] = []
+    const named = (name: 'slow' | 'quick', wait: number): Cache => {
+      const memory = memoryStorage(files)
+      const read: CacheStorage['read'] = async (path, options) => {
+        if (path.startsWith('pack/')) taken.push(name)
+        else await sleep(wait)
+        return memory.read(path, options)
+      }
+      const open = async () => ({ ...memory, read })
+      return { ...cache, name, priority: priorities[name], open }
+    }
+    await realizing(t, leaf, [named('slow', 250), named('quick', 0)])
+    return [...new Set(taken)]
+  }
+  t.deepEqual(await packsFrom({ slow: 1, quick: 1 }), ['quick'])
+  t.deepEqual(await packsFrom({ slow: 1, quick: 2 }), ['slow'])
 })
 
 test('a cache whose objects are damaged is named, and the next one is asked', async t => {
