@@ -5,9 +5,10 @@ import type { MixContext } from './context.ts'
 const MARK = 'MIX_STORE_IS_WRITABLE'
 
 /**
- * The store is mounted read-only, for every process but one that adds to it: this runs the program once more, with a
- * mount of its own, and resolves with how that ended. Undefined where the store can be written to as it is. Throws
- * STORE_READ_ONLY for who may not do that.
+ * The store is mounted read-only, for every process but one that adds to it: this runs the program once more, where that
+ * mount is gone, and resolves with how that ended. A mount that may be written to would not do, since nothing can be
+ * moved into it from beside it. Undefined where the store can be written to as it is. Throws STORE_READ_ONLY for who may
+ * not do that.
  */
 export async function rerunWithWritableStore({
   host,
@@ -26,8 +27,9 @@ export async function rerunWithWritableStore({
       hint: 'run it as root',
     })
   }
-  const remount = 'mount -o remount,bind,rw "$0" && exec "$@"'
-  const program = ['-m', '/bin/sh', '-c', remount, `${root}/store`, process.execPath, ...argv]
+  // Lazily, since this very shell comes from there.
+  const unmount = 'umount -l "$0" && exec "$@"'
+  const program = ['-m', '/bin/sh', '-c', unmount, `${root}/store`, process.execPath, ...argv]
   const child = host.processes.spawn('/bin/unshare', program, {
     stdio: 'inherit',
     env: { ...environment, [MARK]: '1' },
