@@ -30,7 +30,7 @@ test.serial(
 
       await well('mix install nginx --yes')
       await well('mix service enable nginx')
-      t.regex(await askUntil('wget -qO - http://127.0.0.1/', /<html/i), /nginx|MixOS/i)
+      t.regex(await askUntil('wget -qO - http://127.0.0.1/', /nginx works/), /<!DOCTYPE html>/)
       await well('mix service disable nginx')
       await well('mix remove nginx --yes')
       t.regex(await ask('which nginx; echo none'), /^none\n/)
