@@ -4,7 +4,7 @@ import { type MixContext, rootOf } from './mix/context.ts'
 import { runProgram } from './program.ts'
 
 /** Those that add to the store, or take from it. */
-const CHANGING = new Set(['install', 'remove', 'upgrade', 'rollback', 'gc'])
+const CHANGING = new Set(['install', 'remove', 'upgrade', 'rollback', 'recover', 'gc'])
 
 /** The target's program. */
 const mix: Program<MixContext> = {
@@ -23,6 +23,7 @@ const mix: Program<MixContext> = {
     owner: async context => (await import('./mix/owner.ts')).owner(context),
     why: async context => (await import('./mix/why.ts')).why(context),
     rollback: async context => (await import('./mix/rollback.ts')).rollback(context),
+    recover: async context => (await import('./mix/recover.ts')).recover(context),
     generations: async context => (await import('./mix/generations.ts')).generations(context),
     history: async context => (await import('./mix/history.ts')).history(context),
     gc: async context => (await import('./mix/gc.ts')).gc(context),

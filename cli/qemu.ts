@@ -6,13 +6,22 @@ import type { Host } from '../store/host.ts'
 export interface Machine {
   /** Host directories of the unpacked seeds. */
   readonly seeds: { readonly bubblewrap: string; readonly qemu: string }
-  /** Host path of a CD image. */
-  readonly image: string
+  readonly image: Image
   readonly firmware: 'bios' | 'uefi'
   /** In MiB. */
   readonly memory: number
   /** What the machine's network card leads to: what this host reaches. Undefined for no card, and a sandbox without network. */
   readonly network: Network | undefined
+}
+
+/** What the machine starts from. */
+export interface Image {
+  /** Host path. */
+  readonly path: string
+  /** A CD, or a disk, which the machine writes to. */
+  readonly medium: 'cd' | 'disk'
+  /** What is written stays in the file; otherwise it is gone when the machine is. */
+  readonly isKept: boolean
 }
 
 export interface Network {
@@ -47,7 +56,7 @@ export async function runMachine(machine: Machine, { host, signal }: RunOptions)
 }
 
 export function qemuArguments(
-  { firmware, memory, network }: Pick<Machine, 'firmware' | 'memory' | 'network'>,
+  { firmware, memory, network, image }: Omit<Machine, 'seeds'>,
   accelerator: 'kvm' | 'tcg',
 ): string[] {
   const share = '/usr/share'
@@ -70,8 +79,7 @@ export function qemuArguments(
       '-no-reboot',
       ...NO_CARD,
       ...(network ? networkCard(network) : []),
-      '-cdrom',
-      IMAGE,
+      ...driveOf(image),
     ],
     ...(firmware === 'uefi'
       ? [
@@ -83,7 +91,12 @@ export function qemuArguments(
   ]
 }
 
-const IMAGE = '/image.iso'
+const IMAGE = '/image'
+
+function driveOf({ medium, isKept }: Image): string[] {
+  if (medium === 'cd') return ['-cdrom', IMAGE]
+  return ['-drive', `if=virtio,format=raw,file=${IMAGE},snapshot=${isKept ? 'off' : 'on'}`]
+}
 // QEMU adds a card of its own unless told not to.
 const NO_CARD = ['-nic', 'none']
 
@@ -148,7 +161,7 @@ function commandOf({ seeds, image, network }: Machine, argv: readonly string[]):
     ...['--dev', '/dev', '--dev-bind-try', '/dev/kvm', '/dev/kvm', '--proc', '/proc'],
     // QEMU takes /tmp in TMPDIR for "not set" and uses /var/tmp.
     ...['--tmpfs', '/tmp', '--tmpfs', '/var/tmp', '--chdir', '/tmp'],
-    ...['--ro-bind', image, IMAGE, '--', ...argv],
+    ...[image.isKept ? '--bind' : '--ro-bind', image.path, IMAGE, '--', ...argv],
   ]
 }
 

@@ -1,7 +1,10 @@
 import type { Lock } from '../graph/lock.ts'
 import type { Definitions, PackageSet } from '../graph/package-set.ts'
+import { boot } from './boot/boot.ts'
 import { grub } from './boot/grub.ts'
 import { autotools } from './build-support/autotools.ts'
+import { pinnedVersion } from './build-support/pinned.ts'
+import { disk } from './images/disk.ts'
 import { initramfs } from './images/initramfs.ts'
 import { iso } from './images/iso.ts'
 import { profile } from './images/profile.ts'
@@ -102,7 +105,7 @@ function imagesOf(lock: Lock, system: System): Definitions {
         version,
         seeds: get('seeds-image'),
         busybox: get('busybox'),
-        init: text(system.init, 'find-medium.sh'),
+        init: text(system.init, 'find-root.sh'),
       }),
     system: ({ get }) =>
       profile({
@@ -128,6 +131,37 @@ function imagesOf(lock: Lock, system: System): Definitions {
         mix: get('mix'),
         repository: get('medium-repository'),
         services: serviceNames(system.services),
+      }),
+    boot: ({ get }) =>
+      boot({
+        version: pinnedVersion(lock, system.linux),
+        seeds: get('seeds-image'),
+        kernel: get('kernel'),
+        initramfs: get('initramfs'),
+      }),
+    'disk-system': ({ get }) =>
+      profile({
+        name: 'system',
+        version,
+        packages: {
+          busybox: get('busybox'),
+          'base-files': get('base-files'),
+          init: get('init'),
+          boot: get('boot'),
+        },
+      }),
+    disk: ({ get }) =>
+      disk({
+        version,
+        seeds: get('seeds-image'),
+        grub: get('grub'),
+        e2fsprogs: get('e2fsprogs'),
+        utilLinux: get('util-linux'),
+        system: get('disk-system'),
+        mix: get('mix'),
+        repository: get('medium-repository'),
+        services: serviceNames(system.services),
+        commandLine: system.commandLine,
       }),
     iso: ({ get }) =>
       iso({

@@ -58,6 +58,8 @@ export interface Files {
   removeAll(path: string): void
   /** A file or a directory itself, not what is in it. */
   sync(path: string): Promise<void>
+  /** Makes what was synced visible to a boot loader too, which reads the file system of `path` without its journal. */
+  checkpoint(path: string): void
   /** Bytes that an ordinary user may still write to the file system that holds `path`. */
   freeSpace(path: string): number
   /** An advisory lock that ends with the process; false where another holder is in the way. */

@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
 import { array, command, flag, multioption } from 'cmd-ts'
 import type { Derivation } from '../../graph/derivation.ts'
 import type { Outputs } from '../../graph/plan.ts'
@@ -11,8 +10,10 @@ import {
   fileOption,
   optional,
   optionalName,
+  Path,
 } from '../args.ts'
 import { type Context, openHome } from '../context.ts'
+import { imageFrom } from '../image.ts'
 import { runMachine } from '../qemu.ts'
 import { loadPackages, namedPackages } from '../recipes.ts'
 import type { Answer } from '../report.ts'
@@ -37,44 +38,53 @@ export function boot(context: Context) {
         type: array(ForwardArgument),
         description: 'lead this TCP port of this host to that one of the machine; can be repeated',
       }),
+      keep: optional({
+        long: 'keep',
+        type: { ...Path, displayName: 'file' },
+        description:
+          'keep what the machine writes to its disk in this file, a copy of the image at first',
+      }),
       noNetwork: flag({ long: 'no-network', description: 'a machine without a network card' }),
       file: fileOption,
     },
     examples: [
       { description: 'start the live image; log in as root', command: 'mixos boot' },
       { description: 'by UEFI, with little memory', command: 'mixos boot iso --uefi --memory 128' },
+      {
+        description: 'an installed system, which stays',
+        command: 'mixos boot disk --keep my.disk',
+      },
       { description: 'for: ssh -p 2222 root@localhost', command: 'mixos boot --forward 2222:22' },
     ],
-    handler: async ({ name, uefi, memory = MEMORY, forward, noNetwork, file }): Promise<Answer> => {
-      if (noNetwork && forward.length > 0) {
+    handler: async ({ name, memory = MEMORY, forward, keep, file, ...flags }): Promise<Answer> => {
+      if (flags.noNetwork && forward.length > 0) {
         throw badArgument('--forward needs a network card, and --no-network takes it away')
       }
       const packages = await loadPackages(context, { file })
       const store = await openHome(context)
       const cpus = availableParallelism()
       const named = namedPackages(packages, [name, 'seeds-qemu', 'seeds-bubblewrap'])
-      const flags = { jobs: cpus, cores: cpus }
       const realized = await realizeAll(context, {
         store,
         packages,
         named,
         links: new Map(),
-        flags,
+        flags: { jobs: cpus, cores: cpus },
       })
       const at = (wanted: string): string => pathOf(store, realized, packages.get(wanted))
-      const image = imageAt(store, name, at(name))
-      context.takeTerminal(`starting ${image}; to leave, press Ctrl-A and then X`)
+      const image = await imageFrom(store.host, { name, path: at(name), keep })
+      context.takeTerminal(`starting ${image.path}; to leave, press Ctrl-A and then X`)
       await runMachine(
         {
           seeds: { bubblewrap: at('seeds-bubblewrap'), qemu: at('seeds-qemu') },
           image,
-          firmware: uefi ? 'uefi' : 'bios',
+          firmware: flags.uefi ? 'uefi' : 'bios',
           memory,
-          network: noNetwork ? undefined : { forwards: forward },
+          network: flags.noNetwork ? undefined : { forwards: forward },
         },
         { host: store.host, signal: context.signal },
       )
-      return { text: '', record: { image } }
+      return { text: '', record: { image: image.path } }
     },
   })
 }
@@ -83,18 +93,4 @@ function pathOf(store: Store, realized: ReadonlyMap<Derivation, Outputs>, drv: D
   const [first] = Object.values(realized.get(drv) ?? {})
   if (first === undefined) throw new Error(`${drv.name} was realized without an output`)
   return store.hostPath(first)
-}
-
-/** The object, or the only image in it. */
-function imageAt({ host: { files } }: Store, name: string, path: string): string {
-  if (files.lstat(path)?.isFile()) return path
-  const images = files.lstat(path)?.isDirectory()
-    ? files.list(path).filter(entry => entry.endsWith('.iso'))
-    : []
-  const [image] = images
-  if (image !== undefined && images.length === 1) return join(path, image)
-  throw badArgument(
-    `${name} is not an image: ${path} is not a file and holds no single .iso`,
-    'try: mixos boot iso',
-  )
 }

@@ -1,5 +1,6 @@
 import { command, flag } from 'cmd-ts'
 import { collect, garbageOf } from '../../store/collect.ts'
+import { lastGood, writeBootMenu } from '../../store/target/boot-menu.ts'
 import { currentGeneration, generations, removeGeneration } from '../../store/target/generations.ts'
 import { countType, jsonFlag, optional } from '../args.ts'
 import { bytes, plural } from '../format.ts'
@@ -15,20 +16,25 @@ export function gc(context: MixContext) {
       keep: optional({
         long: 'keep',
         type: countType('count'),
-        description: 'also forget all generations but the newest ones and the current one',
+        description:
+          'also forget all generations but the newest ones, the current one and the last that started well',
       }),
       dryRun: flag({ long: 'dry-run', description: 'print what would go, and delete nothing' }),
       json: jsonFlag,
     },
     examples: [{ description: 'the newest three generations stay', command: 'mix gc --keep 3' }],
     handler: async ({ keep, dryRun }): Promise<Answer> => {
-      const { store } = openMachine(context)
+      const machine = openMachine(context)
+      const { store } = machine
       const all = generations(store)
-      const current = currentGeneration(store).number
+      const kept = [currentGeneration(store).number, lastGood(machine)]
       const old = all
         .slice(0, keep === undefined ? 0 : Math.max(0, all.length - keep))
-        .filter(({ number }) => number !== current)
-      if (!dryRun) for (const { number } of old) await removeGeneration(store, number)
+        .filter(({ number }) => !kept.includes(number))
+      if (!dryRun) {
+        for (const { number } of old) await removeGeneration(store, number)
+        if (old.length > 0) await writeBootMenu(machine)
+      }
       const garbage = dryRun ? garbageOf(store) : await collect(store, context)
       const sum = `${plural(garbage.objects.length, 'object')} of ${bytes(garbage.bytes)}`
       const forgotten = old.length > 0 ? `${plural(old.length, 'generation')} and ` : ''

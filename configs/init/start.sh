@@ -19,3 +19,6 @@ read -r hostname </etc/hostname
 echo "$hostname" >/proc/sys/kernel/hostname
 ip link set lo up
 sysctl -q -p /etc/sysctl.conf
+
+# A change of the system that was interrupted, or another generation that was chosen at the boot menu.
+[ ! -f /mix/profiles/system/journal ] || mix recover

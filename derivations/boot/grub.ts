@@ -6,12 +6,16 @@ import { script } from '../build-support/script.ts'
 /** What is linked into GRUB's images: enough to find a medium, show a menu, and start Linux. */
 export const grubModules = {
   both: [
-    ...['normal', 'configfile', 'linux', 'search', 'search_fs_file', 'iso9660', 'part_gpt'],
+    ...['normal', 'configfile', 'linux', 'search', 'part_gpt'],
     ...['part_msdos', 'serial', 'terminal', 'test', 'echo', 'keystatus', 'smbios', 'ls', 'cat'],
     ...['halt', 'reboot'],
   ],
   pc: ['biosdisk', 'linux16'],
   efi: ['efi_gop'],
+  /** For a medium that is found by a file. */
+  medium: ['iso9660', 'search_fs_file'],
+  /** For an installed system: its root, and a note of what was started. */
+  disk: ['ext2', 'loadenv', 'search_fs_uuid'],
 } as const
 
 /**
@@ -25,7 +29,10 @@ export function grub(lock: Lock, { seeds }: { seeds: Derivation }): Derivation {
     root: seeds,
     inputs: { source: pinned(lock, 'grub') },
     env: {
-      modules: [...grubModules.both, ...needed.both].join(' '),
+      modules: [
+        ...[...grubModules.both, ...grubModules.medium, ...grubModules.disk],
+        ...needed.both,
+      ].join(' '),
       modulesPc: [...grubModules.pc, ...needed.pc].join(' '),
       modulesEfi: grubModules.efi.join(' '),
     },
@@ -49,10 +56,10 @@ const needed = {
       'mmap',
       'net',
     ],
-    ...['priority_queue', 'relocator', 'search_fs_uuid', 'search_label', 'terminfo', 'video'],
+    ...['disk', 'priority_queue', 'relocator', 'search_label', 'terminfo', 'video'],
     ...['video_fb'],
   ],
-  pc: ['disk', 'pci', 'vbe', 'vga'],
+  pc: ['pci', 'vbe', 'vga'],
 }
 
 // extra_deps.lst is missing from the release. rs_decoder.h is needed by an image and not named by its rule.

@@ -40,8 +40,21 @@ export function initramfs({ version, seeds, busybox, init }: InitramfsSpec): Der
 
 /** The commands that the script uses, and some for a person whose medium was not found. */
 const applets = [
-  ...['mkdir', 'mount', 'setsid', 'sh', 'switch_root', 'umount', 'usleep'],
-  ...['blkid', 'cat', 'dmesg', 'ls', 'lspci', 'lsusb', 'more', 'poweroff', 'reboot', 'vi'],
+  ...[
+    'blkid',
+    'ln',
+    'mkdir',
+    'mount',
+    'mv',
+    'readlink',
+    'rm',
+    'setsid',
+    'sh',
+    'switch_root',
+    'sync',
+  ],
+  ...['umount', 'usleep'],
+  ...['cat', 'dmesg', 'ls', 'lspci', 'lsusb', 'more', 'poweroff', 'reboot', 'vi'],
 ]
 
 /** What is mounted, in turn: first of all, once the medium is found, and just before its init starts. */

@@ -32,8 +32,8 @@ export function iso({ version, commandLine, ...spec }: IsoSpec): Derivation {
       version,
       commandLine: commandLine.join(' '),
       qemuCommandLine: qemuCommandLine.join(' '),
-      modulesPc: [...grubModules.both, ...grubModules.pc].join(' '),
-      modulesEfi: [...grubModules.both, ...grubModules.efi].join(' '),
+      modulesPc: [...grubModules.both, ...grubModules.medium, ...grubModules.pc].join(' '),
+      modulesEfi: [...grubModules.both, ...grubModules.medium, ...grubModules.efi].join(' '),
     },
     script: `${stage}\n${boot}\n${write}`,
   })

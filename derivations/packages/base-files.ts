@@ -87,7 +87,7 @@ const packages: Files = {
   // It is in a profile of its own, so that no change of the system's takes it away.
   'bin/mix': { symlink: '/mix/profiles/mix/current/bin/mix' },
   'etc/mix/repositories.json': `[
-  { "name": "medium", "url": "/run/mixos/medium/mixos/repository" }
+  { "name": "medium", "url": "/var/lib/mix/medium/repository" }
 ]
 `,
 }

@@ -21,7 +21,7 @@ const build = `
 tar -xf "$source" --strip-components=1
 ./configure --build=$host --host=$host --prefix="$out" --sbindir="$out/bin" --sysconfdir=/etc --disable-nls \\
   --enable-libuuid --enable-libblkid --enable-elf-shlibs --enable-symlink-install --enable-relative-symlinks \\
-  --disable-debugfs --disable-imager --disable-defrag --disable-uuidd --disable-fuse2fs --disable-tdb \\
+  --disable-imager --disable-defrag --disable-uuidd --disable-fuse2fs --disable-tdb \\
   --without-libarchive --without-udev-rules-dir --without-crond-dir --without-systemd-unit-dir \\
   LDFLAGS="$LDFLAGS -Wl,-rpath,$out/lib" >/dev/null
 make -s -j"$BUILD_CORES" >/dev/null
@@ -30,7 +30,7 @@ install -D -m 644 misc/mke2fs.conf "$out/etc/mke2fs.conf"
 cd "$out"
 for program in bin/*; do
   case "\${program#bin/}" in
-    e2fsck | mke2fs | resize2fs | tune2fs | dumpe2fs | fsck.* | mkfs.* | e2label) ;;
+    e2fsck | mke2fs | debugfs | resize2fs | tune2fs | dumpe2fs | fsck.* | mkfs.* | e2label) ;;
     *) rm -r "$program" ;;
   esac
 done

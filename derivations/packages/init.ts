@@ -9,7 +9,7 @@ export interface Init {
   readonly consoles: readonly string[]
   /** The day of that version, such as `2026-11-23`: the clock is never before it. */
   readonly released: string
-  /** Scripts by file name, of which `start.sh`, `stop.sh`, `console.sh`, `services.sh` and `log.sh` are used. */
+  /** Scripts by file name, of which `start.sh`, `booted.sh`, `stop.sh`, `console.sh`, `services.sh` and `log.sh` are used. */
   readonly init: Readonly<Record<string, string>>
   /** What each service runs, by file name, such as `dhcp.sh`. */
   readonly services: Readonly<Record<string, string>>
@@ -33,6 +33,7 @@ export function init({ version, released, consoles, init, services, sysctl }: In
       'etc/inittab': inittab(consoles),
       'etc/init.d/fstab': fstab,
       'etc/init.d/start': { executable: text(init, 'start.sh') },
+      'etc/init.d/booted': { executable: text(init, 'booted.sh') },
       'etc/init.d/stop': { executable: text(init, 'stop.sh') },
       'etc/init.d/console': { executable: text(init, 'console.sh') },
       'etc/init.d/services': { executable: text(init, 'services.sh') },
@@ -84,6 +85,7 @@ cgroup2   /sys/fs/cgroup  cgroup2 nosuid,nodev,noexec                           
 const inittab = (consoles: readonly string[]): string => `\
 # terminal : unused : when : what
 ::sysinit:/etc/init.d/start
+::once:/bin/nice -n 19 /etc/init.d/booted
 ${consoles.map(console => `${console}::respawn:/etc/init.d/console ${console} ${terminalOf(console)}\n`).join('')}\
 ::respawn:/bin/nice -n 19 /etc/init.d/services
 ::ctrlaltdel:/sbin/reboot

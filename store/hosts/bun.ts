@@ -3,7 +3,7 @@ import { getSystemErrorName } from 'node:util'
 import { hostWith } from './machine.ts'
 
 /** The real machine, under Bun on musl, where Node's native modules do not load. */
-export const bunHost = hostWith(tryLock)
+export const bunHost = hostWith({ tryLock, checkpoint })
 
 const SET_LOCK_OF_DESCRIPTION = 37
 const SHARED = 0
@@ -12,17 +12,36 @@ const HELD = ['EAGAIN', 'EACCES']
 
 /** The locks that node.ts has: of the open file, not of the process, and over all of it. */
 function tryLock(fd: number, how: 'shared' | 'exclusive'): boolean {
-  const { fcntl, __errno_location } = library()
+  const { fcntl } = library()
   // struct flock: the type and, zero, the rest: from the start of the file to its end.
   const lock = Buffer.alloc(32)
   lock.writeInt16LE(how === 'shared' ? SHARED : EXCLUSIVE, 0)
   if (fcntl(fd, SET_LOCK_OF_DESCRIPTION, ptr(lock)) === 0) return true
-  const code = getSystemErrorName(-read.i32(__errno_location()))
+  const code = lastError()
   if (HELD.includes(code)) return false
   throw Object.assign(new Error(`${code}: cannot lock descriptor ${fd}`), { code })
 }
 
+// linux/ext4.h: EXT4_IOC_CHECKPOINT, _IOW('f', 43, __u32).
+const CHECKPOINT = 0x4004662b
+const WITHOUT_JOURNAL = ['ENOTTY', 'EOPNOTSUPP', 'ENODEV']
+
+function checkpoint(path: string): void {
+  const { ioctl } = library()
+  const fd = bunHost.files.open(path, 'directory')
+  const failed = ioctl(fd, CHECKPOINT, ptr(Buffer.alloc(4)))
+  const code = failed === 0 ? undefined : lastError()
+  bunHost.files.close(fd)
+  if (code === undefined || WITHOUT_JOURNAL.includes(code)) return
+  throw Object.assign(new Error(`${code}: cannot checkpoint the file system of ${path}`), { code })
+}
+
+function lastError(): string {
+  return getSystemErrorName(-read.i32(library().__errno_location()))
+}
+
 interface Library {
+  ioctl(fd: number, request: number, argument: number): number
   fcntl(fd: number, command: number, argument: number): number
   /** Where the error of the last call is. */
   __errno_location(): number
@@ -32,6 +51,7 @@ let loaded: Library | undefined
 /** The C library, which musl's loader finds by this name without a file. */
 function library(): Library {
   loaded ??= dlopen<Library>('libc.musl-x86_64.so.1', {
+    ioctl: { args: ['i32', 'i32', 'ptr'], returns: 'i32' },
     fcntl: { args: ['i32', 'i32', 'ptr'], returns: 'i32' },
     __errno_location: { args: [], returns: 'ptr' },
   }).symbols

@@ -85,6 +85,10 @@ export function watchedHost(host: Host, before: (change: Change, path: string) =
       before('sync', path)
       await files.sync(path)
     },
+    checkpoint: path => {
+      before('checkpoint', path)
+      files.checkpoint(path)
+    },
   }
   return { ...host, files: { ...files, ...watched } }
 }

@@ -51,7 +51,10 @@ const MTIME = 1
 const openLater = promisify(open)
 const syncLater = promisify(fsync)
 
-const files: Omit<Files, 'tryLock'> = {
+/** What each runtime does in its own way. */
+type Runtime = Pick<Files, 'tryLock' | 'checkpoint'>
+
+const files: Omit<Files, keyof Runtime> = {
   read: path => absentAsUndefined(() => readFileSync(path)),
   lstat: path => {
     try {
@@ -110,8 +113,8 @@ const files: Omit<Files, 'tryLock'> = {
 }
 
 /** The real machine, as far as it is the same for every runtime with Node's modules. */
-export const hostWith = (tryLock: Files['tryLock']): Host => ({
-  files: { ...files, tryLock },
+export const hostWith = (runtime: Runtime): Host => ({
+  files: { ...files, ...runtime },
   processes: { spawn, kill, cpus: availableParallelism(), uid: process.geteuid?.() ?? -1 },
   network: nodeNetwork,
   now: Date.now,

@@ -2,7 +2,11 @@ import { createRequire } from 'node:module'
 import { hostWith } from './machine.ts'
 
 /** The real machine, under Node. */
-export const nodeHost = hostWith((fd, how) => locks().tryLock(fd, { shared: how === 'shared' }))
+export const nodeHost = hostWith({
+  tryLock: (fd, how) => locks().tryLock(fd, { shared: how === 'shared' }),
+  // No machine is started from a store of Node's.
+  checkpoint: () => undefined,
+})
 
 interface Locks {
   tryLock(fd: number, options: { shared: boolean }): boolean

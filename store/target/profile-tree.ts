@@ -18,11 +18,11 @@ export interface ProfileSpec {
 /** Where a profile says what was asked for, a name a line. */
 export const REQUESTED = 'share/mix/requested'
 
-const TOPS = new Set(['bin', 'sbin', 'etc', 'libexec', 'share'])
+const TOPS = new Set(['bin', 'sbin', 'boot', 'etc', 'libexec', 'share'])
 
 /**
- * The links of a profile, by path: programs, from `bin` or `sbin`, are all in `bin`; `etc`, `libexec` and `share` keep
- * their shape. A program that is a file comes before one that is only another name of a program, as all of BusyBox's are.
+ * The links of a profile, by path: programs, from `bin` or `sbin`, are all in `bin`; `boot`, `etc`, `libexec` and
+ * `share` keep their shape. A program that is a file comes before one that is only another name of a program, as all of BusyBox's are.
  * Otherwise two packages that bring one file are a PACKAGE_CONFLICT.
  */
 export function profileLinks(store: Store, packages: readonly StorePath[]): Map<string, string> {

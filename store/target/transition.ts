@@ -4,6 +4,7 @@ import type { StorePath } from '../../graph/store-path.ts'
 import type { Report } from '../event.ts'
 import { pathLock } from '../path-lock.ts'
 import { writeDurably } from '../write.ts'
+import { writeBootMenu } from './boot-menu.ts'
 import { applyEtcChanges, etcChanges, type Machine } from './etc-files.ts'
 import {
   addGeneration,
@@ -146,14 +147,22 @@ async function settle(
     options.report({ type: 'warning', message })
   }
   await runScripts(machine, 'post-install', { from, to }, options)
+  await writeBootMenu(machine)
 }
 
 async function undo(machine: Machine, { from, to, isNew }: Move): Promise<void> {
-  const isSwitched = currentGeneration(machine.store).number === to.number
-  if (isSwitched) {
-    await switchTo(machine.store, from)
-    await applyEtcChanges(machine, etcChanges(machine, to.path, from.path))
-  }
+  if (currentGeneration(machine.store).number === to.number) await switchTo(machine.store, from)
+  await restore(machine, { from, to, isNew })
+}
+
+/** The rest of undoing a change, once its beginning is current. Doing it again changes nothing more. */
+async function restore(machine: Machine, { from, to, isNew }: Move): Promise<void> {
+  const changes = etcChanges(machine, to.path, from.path)
+  await applyEtcChanges(
+    machine,
+    changes.filter(({ action }) => action !== 'copy-beside'),
+  )
+  await writeBootMenu(machine)
   if (isNew) await removeGeneration(machine.store, to.number)
   await forget(machine)
 }
@@ -166,11 +175,9 @@ async function complete(machine: Machine, options: TransitionOptions): Promise<v
   const find = (number: number) => generations(store).find(one => one.number === number)
   const [from, to] = [find(journal.from), find(journal.to)]
   const current = currentGeneration(store).number
-  if (!from || !to || current !== to.number) {
-    if (journal.isNew && current !== journal.to) await removeGeneration(store, journal.to)
-    await forget(machine)
-    return
-  }
+  if (!from || !to || (current !== from.number && current !== to.number)) return forget(machine)
+  const { isNew } = journal
+  if (current === from.number) return restore(machine, { from, to, isNew })
   options.report({
     type: 'warning',
     message: `completing the interrupted change to generation ${to.number}`,
@@ -178,7 +185,7 @@ async function complete(machine: Machine, options: TransitionOptions): Promise<v
   try {
     await settle(machine, { from, to }, options)
   } catch (error) {
-    await undo(machine, { from, to, isNew: journal.isNew })
+    await undo(machine, { from, to, isNew })
     throw error
   }
   await forget(machine)

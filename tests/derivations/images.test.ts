@@ -34,7 +34,11 @@ test('a profile does not depend on the order in which its packages are named', t
 test('a root file system is made of a closure, and can be packed quickly', t => {
   const system = part('system')
   const [mix, repository] = [part('mix'), part('repository')]
-  const { env, inputs } = rootfs({ version: '1', seeds, system, mix, repository, level: 1 })
+  const { env, inputs } = rootfs({
+    ...{ version: '1', seeds, system, mix, repository },
+    services: [],
+    level: 1,
+  })
   t.is(env.level, '1')
   t.deepEqual(inputs.closure?.derivation.builder, ['builtin:closure-info'])
   t.is(inputs.closure?.derivation.inputs.root?.derivation, system)

@@ -1,0 +1,66 @@
+import { chmod, copyFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Host } from '../store/host.ts'
+import { badArgument } from './args.ts'
+import type { Image } from './qemu.ts'
+
+interface Wanted {
+  /** What the user calls it. */
+  readonly name: string
+  /** Host path of the object. */
+  readonly path: string
+  /** A file of the user's, which becomes a copy of it where it is not there. */
+  readonly keep: string | undefined
+}
+
+/** What a machine can start from. Throws BAD_ARGUMENT for anything else. */
+export async function imageFrom(host: Host, { name, path, keep }: Wanted): Promise<Image> {
+  const file = imageAt(host, { name, path })
+  const medium = mediumOf(host, file)
+  if (!medium) throw notAnImage(name, `${file} is no CD and no disk`)
+  if (keep === undefined) return { path: file, medium, isKept: false }
+  if (medium === 'cd') throw badArgument(`--keep is for a disk, and ${name} is a CD`, TRY_DISK)
+  if (!host.files.lstat(keep)) {
+    const copy = `${keep}.${host.randomHex(8)}`
+    await copyFile(file, copy)
+    await chmod(copy, 0o600)
+    await rename(copy, keep)
+  }
+  return { path: keep, medium, isKept: true }
+}
+
+const TRY_DISK = 'try: mixos boot disk --keep FILE'
+
+/** The object, or the only image in it. */
+function imageAt({ files }: Host, { name, path }: Pick<Wanted, 'name' | 'path'>): string {
+  if (files.lstat(path)?.isFile()) return path
+  const images = files.lstat(path)?.isDirectory()
+    ? files.list(path).filter(entry => entry.endsWith('.iso'))
+    : []
+  const [image] = images
+  if (image !== undefined && images.length === 1) return join(path, image)
+  throw notAnImage(name, `${path} is not a file and holds no single .iso`)
+}
+
+// ECMA-119, section 8.1: the first volume descriptor. UEFI, section 5.3.2: the header of a GPT, which an ISO may have too.
+const SIGNATURES = [
+  ['cd', 0x8001, 'CD001'],
+  ['disk', 0x200, 'EFI PART'],
+] as const
+
+function mediumOf({ files }: Host, path: string): Image['medium'] | undefined {
+  const fd = files.open(path, 'read')
+  try {
+    const found = SIGNATURES.find(([, position, text]) => {
+      const bytes = Buffer.alloc(text.length)
+      files.readAt(fd, bytes, position)
+      return bytes.toString('latin1') === text
+    })
+    return found?.[0]
+  } finally {
+    files.close(fd)
+  }
+}
+
+const notAnImage = (name: string, why: string) =>
+  badArgument(`${name} is not an image: ${why}`, 'try: mixos boot iso')

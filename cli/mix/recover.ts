@@ -1,0 +1,20 @@
+import { command } from 'cmd-ts'
+import { currentGeneration } from '../../store/target/generations.ts'
+import { recover as recoverMachine } from '../../store/target/transition.ts'
+import { jsonFlag } from '../args.ts'
+import type { MixContext } from './context.ts'
+import { openMachine } from './machine.ts'
+
+export function recover(context: MixContext) {
+  return command({
+    name: 'recover',
+    description: 'complete or undo a change that was interrupted; the start of the machine does it',
+    args: { json: jsonFlag },
+    handler: async () => {
+      const machine = openMachine(context)
+      await recoverMachine(machine, context)
+      const { number } = currentGeneration(machine.store)
+      return { text: `generation ${number} is current`, record: { generation: number } }
+    },
+  })
+}
