@@ -62,13 +62,15 @@ const needed = {
   pc: ['pci', 'vbe', 'vga'],
 }
 
-// extra_deps.lst is missing from the release. rs_decoder.h is needed by an image and not named by its rule.
+// extra_deps.lst is missing from the release. Headers that are made are needed by an image and by the modules of the
+// menu's language, and not named by their rules.
 // CFLAGS must stay unset: it reaches the boot code, which then starts with something else than its start.
 const build = `
 mkdir grub
 tar -xf "$source" -C grub --strip-components=1
 echo 'depends bli part_gpt' >grub/grub-core/extra_deps.lst
 
+language='grub_script.tab.h grub_script.yy.h'
 build() { # PLATFORM CPU IMAGES MODULES
   mkdir "$1"
   cd "$1"
@@ -78,7 +80,9 @@ build() { # PLATFORM CPU IMAGES MODULES
     { tail -n 20 configure.log; exit 1; }
   objects=$(printf '%s.module ' $4)
   files="$3 $(printf '%s.mod ' $4) moddep.lst"
-  [ "$1" != pc ] || make -s -C grub-core rs_decoder.h
+  headers=$language
+  [ "$1" != pc ] || headers="$headers rs_decoder.h"
+  make -s -C grub-core $headers
   make -s -j"$BUILD_CORES" -C grub-core MODULE_FILES="$objects" MARKER_FILES= $files
   mkdir -p "$out/lib/grub/$2-$1"
   for file in $files; do cp "grub-core/$file" "$out/lib/grub/$2-$1/"; done
@@ -89,6 +93,7 @@ build pc i386 'kernel.img boot.img boot_hybrid.img cdboot.img diskboot.img lzma_
 build efi x86_64 kernel.img "$modules $modulesEfi"
 
 make -s -j"$BUILD_CORES" -C efi/grub-core/lib/gnulib
+make -s -C efi $language
 make -s -j"$BUILD_CORES" -C efi grub-mkimage
 mkdir "$out/bin"
 strip -o "$out/bin/grub-mkimage" efi/grub-mkimage
