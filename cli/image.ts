@@ -1,4 +1,4 @@
-import { chmod, copyFile, rename } from 'node:fs/promises'
+import { open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Host } from '../store/host.ts'
 import { badArgument } from './args.ts'
@@ -22,11 +22,29 @@ export async function imageFrom(host: Host, { name, path, keep }: Wanted): Promi
   if (medium === 'cd') throw badArgument(`--keep is for a disk, and ${name} is a CD`, TRY_DISK)
   if (!host.files.lstat(keep)) {
     const copy = `${keep}.${host.randomHex(8)}`
-    await copyFile(file, copy)
-    await chmod(copy, 0o600)
+    await copySparsely(file, copy)
     await rename(copy, keep)
   }
   return { path: keep, medium, isKept: true }
+}
+
+const CHUNK = 1 << 20
+
+/** Most of a disk is empty: what is zero is not written, so it takes no space. */
+async function copySparsely(from: string, to: string): Promise<void> {
+  await using source = await open(from, 'r')
+  await using target = await open(to, 'wx', 0o600)
+  const { size } = await source.stat()
+  const [chunk, zeros] = [Buffer.alloc(CHUNK), Buffer.alloc(CHUNK)]
+  for (let position = 0; position < size; ) {
+    const { bytesRead } = await source.read(chunk, 0, CHUNK, position)
+    const bytes = chunk.subarray(0, bytesRead)
+    if (!bytes.equals(zeros.subarray(0, bytesRead)))
+      await target.write(bytes, 0, bytesRead, position)
+    if (bytesRead === 0) break
+    position += bytesRead
+  }
+  await target.truncate(size)
 }
 
 const TRY_DISK = 'try: mixos boot disk --keep FILE'

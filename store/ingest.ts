@@ -44,6 +44,7 @@ export interface Ingested {
 }
 
 const CHUNK = 4 << 20
+const ZEROS = Buffer.alloc(4096)
 // The last bytes of a chunk may begin a digest that ends in the next one.
 const OVERLAP = DIGEST_LENGTH - 1
 // What stands in a name for bytes that are not UTF-8: two such names would look alike.
@@ -71,6 +72,12 @@ export function ingest(host: Host, options: IngestOptions): Ingested {
     })
   }
 }
+
+/** Compared with itself, shifted by a block whose bytes are known. */
+const isZero = (bytes: Buffer): boolean =>
+  bytes.length > ZEROS.length &&
+  bytes.subarray(0, ZEROS.length).equals(ZEROS) &&
+  bytes.subarray(ZEROS.length).equals(bytes.subarray(0, -ZEROS.length))
 
 class Copier {
   readonly #host: Host
@@ -213,7 +220,8 @@ class Copier {
       const filled = buffer.subarray(0, kept)
       for (const at of this.#rewrite(filled, offset)) self.push(at)
       const settled = isLast ? filled : filled.subarray(0, filled.length - OVERLAP)
-      files.writeFrom(to, settled)
+      // The image of a disk is mostly zeros: a chunk of nothing else takes no space.
+      if (isLast || !isZero(settled)) files.writeAt(to, settled, offset)
       if (isLast && !stream) return { size: filled.length, hash: blake3Hex(settled), self }
       stream ??= blake3Stream()
       stream.update(settled)

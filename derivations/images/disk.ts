@@ -134,6 +134,7 @@ truncate -s "\${megabytes}M" "$out"
 label: gpt
 label-id: $uuid
 unit: sectors
+first-lba: $first
 start=$first, size=$((efi - first)), type=21686148-6449-6E6F-744E-656564454649, uuid=$(guid 1)
 start=$efi, size=$((root - efi)), type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, uuid=$(guid 2)
 start=$root, size=$((end - root)), type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709, uuid=$(guid 3)

@@ -23,15 +23,16 @@ export interface RootTree {
  * The root of a system: `/mix` with the closure of its profile and their records, and a root that reaches everything
  * through `/mix/profiles/system/current`.
  */
-export function rootTree({ version, services, ...parts }: RootTreeSpec): RootTree {
+export function rootTree(spec: RootTreeSpec): RootTree {
+  const { version, services, system, mix, repository } = spec
   const closure = derivation({
     name: 'rootfs-closure',
     version,
     builder: ['builtin:closure-info'],
-    inputs: { root: parts.system, mix: parts.mix },
+    inputs: { root: system, mix },
   })
   return {
-    inputs: { closure, ...parts },
+    inputs: { closure, system, mix, repository },
     env: { services: services.join(' '), state: state.join(' ') },
     script: build,
   }

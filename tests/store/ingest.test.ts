@@ -239,6 +239,19 @@ test('a large file hashes like the same bytes read in one piece', t => {
   t.true(readFileSync(join(target, 'large')).equals(content))
 })
 
+test('a large file of little but zeros takes little space, and is the same bytes', t => {
+  const { source, copy } = setUp(t, {})
+  const content = Buffer.alloc(33 * MiB)
+  content.write('somewhere', 13 * MiB)
+  writeFileSync(join(source, 'sparse'), content)
+  writeFileSync(join(source, 'zeros'), Buffer.alloc(9 * MiB))
+  const { manifest, target } = copy()
+  t.like(manifest.entries[1], { size: content.length, hash: blake3Hex(content) })
+  t.true(readFileSync(join(target, 'sparse')).equals(content))
+  t.true(readFileSync(join(target, 'zeros')).equals(Buffer.alloc(9 * MiB)))
+  t.true(lstatSync(join(target, 'sparse')).blocks * 512 < 9 * MiB)
+})
+
 test('a file full of the own digest is no more than a large file', t => {
   const { source, copy } = setUp(t, {})
   writeFileSync(join(source, 'full'), FIRST.repeat(150_000))
