@@ -5,6 +5,10 @@ import { runProgram } from './program.ts'
 
 /** Those that add to the store, or take from it. */
 const CHANGING = new Set(['install', 'remove', 'upgrade', 'rollback', 'recover', 'gc'])
+const isChanging = (command: string, options: readonly string[]): boolean =>
+  command === 'verify'
+    ? options.includes('--repair')
+    : CHANGING.has(command) && !options.includes('--dry-run')
 
 /** The target's program. */
 const mix: Program<MixContext> = {
@@ -36,7 +40,7 @@ const mix: Program<MixContext> = {
   ],
   elsewhere: async context => {
     const [command = '', ...options] = context.argv
-    if (!CHANGING.has(command) || options.includes('--dry-run')) return undefined
+    if (!isChanging(command, options)) return undefined
     return (await import('./mix/writable-store.ts')).rerunWithWritableStore(context)
   },
 }

@@ -14,6 +14,8 @@ import type { Store } from './store.ts'
 export interface Problem {
   readonly path: StorePath
   readonly message: string
+  /** What it refers to and is not here, where that is the problem: the object itself is whole. */
+  readonly missing?: StorePath
 }
 
 export interface Verified {
@@ -32,7 +34,7 @@ export function verify(
   const paths = options.paths ?? store.paths()
   const problems = paths.flatMap(path => {
     options.onObject?.(path)
-    return problemsOf(store, path).map(message => ({ path, message }))
+    return problemsOf(store, path).map(problem => ({ path, ...problem }))
   })
   const lost = options.paths ? [] : lostObjects(store, paths)
   return { checked: paths.length + lost.length, problems: [...problems, ...lost] }
@@ -49,26 +51,28 @@ function lostObjects(store: Store, found: readonly StorePath[]): Problem[] {
   })
 }
 
-function problemsOf(store: Store, path: StorePath): string[] {
+function problemsOf(store: Store, path: StorePath): Omit<Problem, 'path'>[] {
   try {
     const record = store.record(path)
-    if (!record) return ['it has no record']
-    const problems = record.manifest.references
+    if (!record) return [{ message: 'it has no record' }]
+    const problems: Omit<Problem, 'path'>[] = record.manifest.references
       .filter(reference => !store.has(reference))
-      .map(reference => `it refers to ${reference}, which is not in the store`)
+      .map(missing => ({ message: `it refers to ${missing}, which is not in the store`, missing }))
     const expected = new Set(record.manifest.entries.map(entry => entry.path))
     for (const entry of record.manifest.entries) {
       const problem = problemOf(store, path, entry)
-      if (problem) problems.push(`${entry.path || '(the object itself)'}: ${problem}`)
+      if (problem) problems.push({ message: `${entry.path || '(the object itself)'}: ${problem}` })
       if (entry.type !== 'directory' || problem) continue
       for (const name of store.host.files.list(join(store.hostPath(path), entry.path))) {
         const child = entry.path === '' ? name : `${entry.path}/${name}`
-        if (!expected.has(child)) problems.push(`${child}: is there, but not in the record`)
+        if (!expected.has(child)) {
+          problems.push({ message: `${child}: is there, but not in the record` })
+        }
       }
     }
     return problems
   } catch (error) {
-    if (error instanceof MixosError) return [error.message]
+    if (error instanceof MixosError) return [{ message: error.message }]
     throw error
   }
 }

@@ -1,4 +1,5 @@
 import { command } from 'cmd-ts'
+import { verify as verifyStore } from '../../store/verify.ts'
 import { jsonFlag } from '../args.ts'
 import { type Context, openHome } from '../context.ts'
 import type { Answer } from '../report.ts'
@@ -10,6 +11,9 @@ export function verify(context: Context) {
     description: 'read every object in the store and compare it with its record',
     args: { json: jsonFlag },
     examples: [{ description: 'is the store what it was?', command: 'mixos verify' }],
-    handler: async (): Promise<Answer> => verifyAnswer(await openHome(context)),
+    handler: async (): Promise<Answer> => {
+      const store = await openHome(context)
+      return verifyAnswer(store, verifyStore(store))
+    },
   })
 }

@@ -1,16 +1,62 @@
-import { command } from 'cmd-ts'
-import { openStore } from '../../store/store.ts'
+import { command, flag } from 'cmd-ts'
+import { digestOfPath } from '../../graph/store-path.ts'
+import { openStore, type Store } from '../../store/store.ts'
+import { repair } from '../../store/target/repair.ts'
+import { verify as verifyStore } from '../../store/verify.ts'
 import { jsonFlag } from '../args.ts'
 import type { Answer } from '../report.ts'
 import { verifyAnswer } from '../verify-answer.ts'
 import type { MixContext } from './context.ts'
+import { offeredBy, storagesOf } from './offered.ts'
 
-export function verify({ host, root }: MixContext) {
+export function verify(context: MixContext) {
   return command({
     name: 'verify',
     description: 'read every object in the store and compare it with its record',
-    args: { json: jsonFlag },
-    examples: [{ description: 'is the store what it was?', command: 'mix verify' }],
-    handler: async (): Promise<Answer> => verifyAnswer(openStore({ directory: root, host })),
+    args: {
+      repair: flag({
+        long: 'repair',
+        description: 'fetch anew what is damaged or missing, from the repository that offers it',
+      }),
+      json: jsonFlag,
+    },
+    examples: [
+      { description: 'is the store what it was?', command: 'mix verify' },
+      { description: 'make it so', command: 'mix verify --repair' },
+    ],
+    handler: async ({ repair: isRepair }): Promise<Answer> => {
+      const store = openStore({ directory: context.root, host: context.host })
+      return isRepair ? repaired(context, store) : verifyAnswer(store, verifyStore(store))
+    },
   })
+}
+
+async function repaired(context: MixContext, store: Store): Promise<Answer> {
+  const offers = await offeredBy(context)
+  const byDigest = new Map(
+    offers.flatMap(offer =>
+      offer.closure.map(path => [digestOfPath(path), { path, offer }] as const),
+    ),
+  )
+  const storages = storagesOf(context, offers)
+  try {
+    const result = await repair(store, {
+      signal: context.signal,
+      sourceOf: async digest => {
+        const found = byDigest.get(digest)
+        return found && { path: found.path, storage: await storages.of(found.offer) }
+      },
+    })
+    const { text, record, ...answer } = verifyAnswer(store, result)
+    const lines = result.repaired.map(path => `repaired ${store.hostPath(path)}`)
+    const left =
+      result.problems.length > 0 ? ['no repository offers what is left; see: mix update'] : []
+    return {
+      ...answer,
+      text: [...lines, text, ...left].join('\n'),
+      record: { ...record, repaired: result.repaired },
+    }
+  } finally {
+    await storages.close()
+  }
 }

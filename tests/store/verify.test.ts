@@ -133,7 +133,7 @@ test('an object whose reference is gone is a problem', async t => {
   const referrer = await addTree(store, 'referrer', { tree: { a: path }, references: [path] })
   rmSync(store.layout.record(digestOfPath(path)))
   t.deepEqual(verify(store).problems, [
-    { path: referrer, message: `it refers to ${path}, which is not in the store` },
+    { path: referrer, message: `it refers to ${path}, which is not in the store`, missing: path },
   ])
 })
 

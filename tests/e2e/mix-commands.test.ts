@@ -1,16 +1,17 @@
 import { execFile } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { StorePath } from '../../graph/store-path.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
+import { removeTree } from '../../store/remove.ts'
 import { generateRepositoryKeys, readRepositoryKeys } from '../../store/repository/keys.ts'
 import { publish } from '../../store/repository/publish.ts'
 import type { Store } from '../../store/store.ts'
 import type { Machine } from '../../store/target/etc-files.ts'
 import type { CliResult } from '../helpers/run-cli.ts'
 import { addPackage, machineAt, newMachine, watching } from '../helpers/target-machine.ts'
-import { memoryDirectory, tempStore } from '../helpers/temp-store.ts'
+import { memoryDirectory, tamper, tempStore } from '../helpers/temp-store.ts'
 
 const program = join(import.meta.dirname, '../../cli/mix/on-node.ts')
 
@@ -108,6 +109,28 @@ test('gc forgets old generations where that is wanted, and deletes what they nee
   t.regex((await mix('gc', '--keep', '1')).stdout, /^deleted 2 generations and \d+ objects/)
   t.is((await mix('verify')).code, 0)
   t.is((await mix('rollback')).code, 2)
+})
+
+test('what is damaged or lost is fetched anew from who offers it, and the rest is named', async t => {
+  const { mix, machine } = await setUp(t)
+  await mix('update')
+  await mix('install', 'web', '--yes')
+  const { store } = machine
+  const pathOf = (label: string): StorePath =>
+    store.paths().find(path => path.endsWith(label)) as StorePath
+  const [web, lib, base] = [pathOf('-web-1'), pathOf('-lib-1'), pathOf('-base-1')]
+  tamper(join(store.hostPath(web), 'bin'), at => truncateSync(join(at, 'web'), 1))
+  removeTree(store.host, store.hostPath(lib))
+  t.is((await mix('verify')).code, 1)
+  const repaired = await mix('verify', '--repair')
+  t.is(repaired.code, 0, repaired.stdout + repaired.stderr)
+  t.regex(repaired.stdout, /^repaired \S+\nrepaired \S+\n\d+ objects checked: all is well\n$/)
+  t.is(readFileSync(join(store.hostPath(web), 'bin/web'), 'utf8'), 'team 2')
+
+  tamper(join(store.hostPath(base), 'bin'), at => truncateSync(join(at, 'base'), 1))
+  const { code, stdout } = await mix('verify', '--repair')
+  t.is(code, 1)
+  t.regex(stdout, /base-1: bin\/base: expected .*\n.*1 problem found\nno repository/)
 })
 
 test('where there is no profile, that is said', async t => {
