@@ -16,6 +16,13 @@ interface Running {
   total?: number
 }
 
+/** What one change of the system fetches. */
+interface Transfer {
+  readonly since: number
+  readonly bytes: number
+  readonly total: number
+}
+
 const REDRAW_EVERY = 100
 const LONGEST_AREA = 9
 /** Bytes from which an object takes long enough to be told of. */
@@ -27,10 +34,15 @@ export function openProgress(terminal: Terminal, now: () => number): Progress {
   let total = 0
   let finished = 0
   let downloaded = 0
+  let transfer: Transfer | undefined
   const begin = now()
   let timer: NodeJS.Timeout | undefined
 
   const draw = (): void => {
+    if (transfer) {
+      terminal.redraw([describeTransfer(transfer, now())])
+      return
+    }
     const steps = [...running.values()].slice(0, LONGEST_AREA)
     const rest = running.size - steps.length
     const lines = steps.map(step => `  ${describeStep(step, now())}`)
@@ -73,6 +85,10 @@ export function openProgress(terminal: Terminal, now: () => number): Progress {
           step.total = event.total
           return
         }
+        case 'fetched':
+          transfer = { since: transfer?.since ?? now(), bytes: event.bytes, total: event.total }
+          wake()
+          return
         case 'pushing':
           if (event.size >= LARGE) terminal.print(`pushing ${event.label} (${bytes(event.size)})`)
           return
@@ -120,6 +136,14 @@ function describeStep({ label, action, since, done, total }: Running, at: number
   const of = total ? ` of ${bytes(total)}` : ''
   const size = total || done ? `  ${bytes(done ?? 0)}${of}` : ''
   return `${action} ${label}  ${duration(at - since)}${size}`
+}
+
+/** Speed and time left are as of all of it so far; at first, nothing can be told. */
+function describeTransfer({ since, bytes: came, total }: Transfer, at: number): string {
+  const sum = `fetched ${bytes(came)} of at most ${bytes(total)}`
+  const speed = came / (at - since)
+  if (at - since < 1000 || speed === 0) return sum
+  return `${sum}, ${bytes(speed * 1000)}/s, ${duration(Math.max(0, total - came) / speed)} left`
 }
 
 function describeDone(

@@ -62,6 +62,7 @@ export async function change(
   if (!flags.yes) await ask([...lines, summary])
   const storages = storagesOf(context, offered)
   let came = 0
+  if (size > 0) report({ type: 'fetched', bytes: 0, total: size })
   try {
     const generation = await perform(machine, planned, {
       report,

@@ -51,7 +51,7 @@ export async function applyEtcChanges(
   for (const change of changes) {
     const at = join(machine.root, 'etc', change.path)
     makeParents(machine, change.path)
-    apply(machine, change, at)
+    await apply(machine, change, at)
     touched.add(dirname(at))
   }
   const { files } = machine.store.host
@@ -123,22 +123,24 @@ function isOurs(machine: Machine, path: string, file: EtcFile): boolean {
   )
 }
 
-function apply({ store: { host } }: Machine, change: EtcChange, at: string): void {
-  const place = (make: (temp: string) => void, to: string): void => {
-    const temp = tempBeside(host, to)
-    make(temp)
-    host.files.rename(temp, to)
-  }
+async function apply({ store: { host } }: Machine, change: EtcChange, at: string): Promise<void> {
   switch (change.action) {
-    case 'link':
-      place(temp => host.files.symlink(`${CURRENT}/etc/${change.path}`, temp), at)
+    case 'link': {
+      const temp = tempBeside(host, at)
+      host.files.symlink(`${CURRENT}/etc/${change.path}`, temp)
+      host.files.rename(temp, at)
       return
+    }
     case 'copy':
     case 'copy-beside': {
       const data = host.files.read(change.from)
       if (!data) throw new Error(`${change.from} is gone`)
       const to = change.action === 'copy' ? at : `${at}.mixnew`
-      place(temp => host.files.writeNew(temp, data, 0o644), to)
+      const temp = tempBeside(host, to)
+      host.files.writeNew(temp, data, 0o644)
+      // Without it, a power cut leaves an empty file, which looks like the user's own.
+      await host.files.sync(temp)
+      host.files.rename(temp, to)
       return
     }
     case 'remove':

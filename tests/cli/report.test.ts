@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import { openReporter } from '../../cli/report.ts'
 import { MixosError } from '../../graph/error.ts'
@@ -60,6 +61,18 @@ test('a terminal shows what runs and for how long, no wider than it is, and is l
   t.is(written.err, '0 of 0 steps done in 3.0 s\n  building long-long-long-lon\n')
   report.close()
   t.is(written.err.split('\n').at(-1), '\x1b[2A\r\x1b[J')
+})
+
+test('a terminal shows how much was fetched, how fast, and how long the rest takes', async t => {
+  const { written, report, at } = reporter({ isTTY: true, columns: 80 })
+  report.event({ type: 'fetched', bytes: 0, total: 30_000_000 })
+  t.is(written.err, 'fetched 0 bytes of at most 30.0 MB\n')
+  at(4000)
+  report.event({ type: 'fetched', bytes: 10_000_000, total: 30_000_000 })
+  // It is redrawn ten times a second.
+  while (!written.err.includes('left')) await sleep(20)
+  t.regex(written.err, /fetched 10\.0 MB of at most 30\.0 MB, 2\.5 MB\/s, 8\.0 s left\n/)
+  report.close()
 })
 
 test('NO_COLOR takes the colours, and TERM=dumb the redrawing too', t => {

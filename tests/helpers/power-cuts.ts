@@ -152,7 +152,7 @@ async function problemsOf({ ask }: Started): Promise<string[]> {
     ['nginx', 'nginx/nginx.conf'],
     ['notes', 'notes.conf'],
   ]) {
-    await expect(`[ -e /bin/${program} ]; echo $?; [ -e /etc/${file} ]; echo $?`, /^(\d)\n\1\n$/)
+    await expect(`[ -e /bin/${program} ]; echo $?; [ -s /etc/${file} ]; echo $?`, /^(\d)\n\1\n$/)
   }
   await expect(
     'for link in $(find /etc -type l); do [ -e $link ] || echo $link; done',

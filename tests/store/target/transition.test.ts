@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava'
 import type { StorePath } from '../../../graph/store-path.ts'
 import { collect } from '../../../store/collect.ts'
 import type { Event } from '../../../store/event.ts'
-import { type Fault, faultyHost } from '../../../store/hosts/faulty.ts'
+import { type Fault, faultyHost, watchedHost } from '../../../store/hosts/faulty.ts'
 import { nodeHost } from '../../../store/hosts/node.ts'
 import { removeTree } from '../../../store/remove.ts'
 import type { Machine } from '../../../store/target/etc-files.ts'
@@ -164,6 +164,16 @@ test('a collection keeps what a generation needs, and deletes what none does', a
   const { objects } = await collect(machine.store, watching())
   t.deepEqual(objects, [unused])
   t.deepEqual(namesIn(machine), ['base', 'web'])
+})
+
+test('the bytes of a file below etc are on disk before it has its name', async t => {
+  const { machine, web } = await setUp(t, config, ['web/web.conf'])
+  const changes: string[] = []
+  const host = watchedHost(nodeHost, (change, path) => changes.push(`${change} ${path}`))
+  await transition(machineAt(machine.root, host), web, { ...watching(), made })
+  const at = changes.indexOf(`rename ${join(machine.root, 'etc/web/web.conf')}`)
+  t.regex(changes[at - 1] ?? '', /^sync .*\/etc\/web\/\.web\.conf\.[0-9a-f]+$/)
+  t.regex(changes[at - 2] ?? '', /^writeNew /)
 })
 
 for (const how of ['halt', 'EIO', 'ENOSPC'] as const) {
