@@ -2,6 +2,7 @@ import type { Lock } from '../graph/lock.ts'
 import type { Definitions, PackageSet } from '../graph/package-set.ts'
 import { boot } from './boot/boot.ts'
 import { grub } from './boot/grub.ts'
+import { grubImages } from './boot/grub-images.ts'
 import { autotools } from './build-support/autotools.ts'
 import { pinnedVersion } from './build-support/pinned.ts'
 import { disk } from './images/disk.ts'
@@ -17,6 +18,7 @@ import { targetPackagesOf } from './packages/index.ts'
 import { init, serviceNames, text } from './packages/init.ts'
 import { mix } from './packages/mix.ts'
 import { musl } from './packages/musl.ts'
+import { muslRuntime } from './packages/musl-runtime.ts'
 import { bootstrap } from './seeds/bootstrap.ts'
 import { seedRoot } from './seeds/seed-root.ts'
 import type { System } from './system.ts'
@@ -83,6 +85,12 @@ function packagesOf(lock: Lock, system: System): Definitions {
         config: system.busybox,
       }),
     init: () => init(system),
+    'musl-runtime': ({ get }) =>
+      muslRuntime({
+        version: pinnedVersion(lock, 'musl'),
+        seeds: get('seeds-image'),
+        musl: get('musl'),
+      }),
     mix: ({ get }) =>
       mix(lock, {
         version: system.version,
@@ -100,6 +108,12 @@ function imagesOf(lock: Lock, system: System): Definitions {
     kernel: ({ get }) =>
       linux(lock, { seeds: get('seeds-build'), config: system.kernel, pin: system.linux }),
     grub: ({ get }) => grub(lock, { seeds: get('seeds-build') }),
+    'grub-images': ({ get }) =>
+      grubImages({
+        version: pinnedVersion(lock, 'grub'),
+        seeds: get('seeds-image'),
+        grub: get('grub'),
+      }),
     initramfs: ({ get }) =>
       initramfs({
         version,
@@ -123,6 +137,16 @@ function imagesOf(lock: Lock, system: System): Definitions {
         version,
         packages: Object.fromEntries(system.offered.map(name => [name, get(name)])),
       }),
+    // Everything that a machine may have: what it starts with can be upgraded too.
+    repository: ({ get }) => {
+      const system = ['base-files', 'boot', 'busybox', 'grub-images', 'init', 'musl-runtime']
+      const names = [...system, ...Object.keys(targetPackagesOf(lock))]
+      return repository({
+        name: 'repository',
+        version,
+        packages: Object.fromEntries(names.map(name => [name, get(name)])),
+      })
+    },
     rootfs: ({ get }) =>
       rootfs({
         version,
@@ -154,7 +178,7 @@ function imagesOf(lock: Lock, system: System): Definitions {
       disk({
         version,
         seeds: get('seeds-image'),
-        grub: get('grub'),
+        grubImages: get('grub-images'),
         e2fsprogs: get('e2fsprogs'),
         utilLinux: get('util-linux'),
         system: get('disk-system'),

@@ -15,7 +15,7 @@ export const grubModules = {
   /** For a medium that is found by a file. */
   medium: ['iso9660', 'search_fs_file'],
   /** For an installed system: its root, and a note of what was started. */
-  disk: ['ext2', 'loadenv', 'search_fs_uuid'],
+  disk: ['ext2', 'loadenv'],
 } as const
 
 /**
@@ -56,7 +56,15 @@ const needed = {
       'mmap',
       'net',
     ],
-    ...['disk', 'priority_queue', 'relocator', 'search_label', 'terminfo', 'video'],
+    ...[
+      'disk',
+      'priority_queue',
+      'relocator',
+      'search_fs_uuid',
+      'search_label',
+      'terminfo',
+      'video',
+    ],
     ...['video_fb'],
   ],
   pc: ['pci', 'vbe', 'vga'],

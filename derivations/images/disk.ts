@@ -1,12 +1,12 @@
 import { formatBootMenu } from '../../graph/boot-menu.ts'
 import type { Derivation } from '../../graph/derivation.ts'
-import { grubModules } from '../boot/grub.ts'
 import { script } from '../build-support/script.ts'
 import { type RootTreeSpec, rootTree } from './root-tree.ts'
 
 export interface DiskSpec extends RootTreeSpec {
   readonly seeds: Derivation
-  readonly grub: Derivation
+  /** The boot loader. */
+  readonly grubImages: Derivation
   /** Makes the file system. */
   readonly e2fsprogs: Derivation
   /** Makes the partitions. */
@@ -25,22 +25,20 @@ export interface DiskSpec extends RootTreeSpec {
  * the link `/mix/profiles/system/N`.
  */
 export function disk(spec: DiskSpec): Derivation {
-  const { version, seeds, grub, e2fsprogs, utilLinux, commandLine, megabytes = 1024 } = spec
+  const { version, seeds, grubImages, e2fsprogs, utilLinux, commandLine, megabytes = 1024 } = spec
   const { inputs, env, script: tree } = rootTree(spec)
   const menu = { entries: [{ number: 1, title: `MixOS ${version}` }], current: 1, attempt: '1' }
   return script({
     name: 'disk',
     version,
     root: seeds,
-    inputs: { ...inputs, grub, e2fsprogs, utilLinux },
+    inputs: { ...inputs, grub: grubImages, e2fsprogs, utilLinux },
     env: {
       ...env,
       version,
       commandLine: commandLine.join(' '),
       megabytes: String(megabytes),
       menu: formatBootMenu(menu),
-      modulesPc: [...grubModules.both, ...grubModules.disk, ...grubModules.pc].join(' '),
-      modulesEfi: [...grubModules.both, ...grubModules.disk, ...grubModules.efi].join(' '),
     },
     script: `${tree}\n${boot}\n${write}`,
   })
@@ -95,17 +93,6 @@ fi
 menuentry 'Restart' { reboot }
 menuentry 'Power off' { halt }
 END
-
-cat >early.cfg <<END
-search --no-floppy --set=root --fs-uuid $uuid
-set prefix=(\\$root)/boot/grub
-END
-image() { # DIRECTORY FORMAT FILE MODULES
-  "$grub/bin/grub-mkimage" -d "$grub/lib/grub/$1" -O "$2" -p /boot/grub -c early.cfg -o "$3" $4
-}
-mkdir -p efi/EFI/BOOT
-image i386-pc i386-pc core.img "$modulesPc"
-image x86_64-efi x86_64-efi efi/EFI/BOOT/BOOTX64.EFI "$modulesEfi"
 `
 
 // In sectors of 512 bytes. What mke2fs copies belongs to whoever builds, so its owner is set afterwards.
@@ -116,7 +103,7 @@ root=18432
 end=$((megabytes * 2048 - 2048))
 guid() { echo "\${uuid%??}0$1"; }
 
-find root efi -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+find root -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 find root/mix/store -exec touch -h -d @1 {} +
 truncate -s $(((end - root) / 2 * 1024)) root.img
 MKE2FS_CONFIG="$e2fsprogs/etc/mke2fs.conf" "$e2fsprogs/bin/mke2fs" -q -F -t ext4 -d root -L mixos -U "$uuid" \\
@@ -127,7 +114,9 @@ if grep -v -e '^debugfs: sif ' -e '^debugfs 1' owners.log; then exit 1; fi
 
 mkfs.vfat --invariant -C -i "\${id%????????????????????????}" -n MIXOS_EFI efi.img $(((root - efi) / 2)) >/dev/null
 mmd -i efi.img ::/EFI ::/EFI/BOOT
-mcopy -m -i efi.img efi/EFI/BOOT/BOOTX64.EFI ::/EFI/BOOT/BOOTX64.EFI
+cp "$grub/share/grub/BOOTX64.EFI" .
+touch -d "@$SOURCE_DATE_EPOCH" BOOTX64.EFI
+mcopy -m -i efi.img BOOTX64.EFI ::/EFI/BOOT/BOOTX64.EFI
 
 truncate -s "\${megabytes}M" "$out"
 "$utilLinux/bin/sfdisk" --quiet "$out" <<END
@@ -143,15 +132,8 @@ END
 put() { # FILE AT, in bytes
   dd if="$1" of="$out" bs=512 seek="$2" oflag=seek_bytes conv=notrunc,sparse status=none
 }
-number() { # VALUE below 256, as 8 bytes
-  printf "\\\\x$(printf %x "$1")\\0\\0\\0\\0\\0\\0\\0"
-}
-# The first sector of the disk loads the one where its own field says, and that one loads those after it.
-head -c 440 "$grub/lib/grub/i386-pc/boot.img" >boot.img
-number "$first" | dd of=boot.img bs=1 seek=92 conv=notrunc status=none
-number "$((first + 1))" | dd of=core.img bs=1 seek=500 conv=notrunc status=none
-put boot.img 0
-put core.img $((first * 512))
+put "$grub/share/grub/boot.img" 0
+put "$grub/share/grub/core.img" $((first * 512))
 put efi.img $((efi * 512))
 put root.img $((root * 512))
 `

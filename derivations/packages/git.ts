@@ -44,9 +44,11 @@ const options = [
   'sysconfdir=/etc',
 ]
 
-// Its Makefile takes neither CPPFLAGS nor LDFLAGS apart, and would write the build's user and machine into it.
+// Its Makefile takes neither CPPFLAGS nor LDFLAGS apart, and would write the build's user and machine into it. What
+// libcurl needs is found when that is loaded, by its own paths, which the linker does not follow.
 const build = `
 tar -xf "$source" --strip-components=1
+LDFLAGS="$LDFLAGS -Wl,--allow-shlib-undefined"
 build="make -s -j$BUILD_CORES prefix=$out CC=$CC AR=$AR $options"
 $build CFLAGS="$CFLAGS $CPPFLAGS" LDFLAGS="$LDFLAGS" >/dev/null
 $build CFLAGS="$CFLAGS $CPPFLAGS" LDFLAGS="$LDFLAGS" install >/dev/null

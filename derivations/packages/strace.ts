@@ -19,7 +19,7 @@ export function strace(lock: Lock, tools: TargetTools): Derivation {
 // Programs of 32 bits, which mpers is for, do not run here.
 const build = `
 tar -xf "$source" --strip-components=1
-./configure --build=$host --host=$host --prefix="$out" --enable-mpers=no --disable-gcc-Werror \\
+./configure --build=$host --host=$host --prefix="$out" --enable-mpers=no --enable-bundled=yes --disable-gcc-Werror \\
   --disable-dependency-tracking --without-libunwind --without-libdw --without-libselinux >/dev/null
 make -s -j"$BUILD_CORES" >/dev/null
 make -s install >/dev/null
