@@ -27,7 +27,8 @@ export function openTerminal(stream: Stream, environment: Environment): Terminal
   let shown = 0
   const erase = (): string => (shown > 0 ? `\x1b[${shown}A\r\x1b[J` : '')
   const replace = (text: string, lines: readonly string[]): void => {
-    const width = stream.columns ?? 80
+    // A serial line does not know how wide what is behind it is, and says 0.
+    const width = stream.columns || 80
     const area = lines.map(line => `${clipped(line, width - 1)}\n`).join('')
     const update = erase() + text + area
     if (update !== '') stream.write(update)

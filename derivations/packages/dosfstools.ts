@@ -16,9 +16,11 @@ export function dosfstools(lock: Lock, tools: TargetTools): Derivation {
   })
 }
 
+// mkdosfs is one of BusyBox's names too.
 const build = `
 tar -xf "$source" --strip-components=1
 ./configure --build=$host --host=$host --prefix="$out" --sbindir="$out/bin" --without-iconv --enable-compat-symlinks >/dev/null
 make -s -j"$BUILD_CORES" >/dev/null
 make -s install >/dev/null
+rm "$out/bin/mkdosfs"
 `

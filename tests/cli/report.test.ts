@@ -63,6 +63,13 @@ test('a terminal shows what runs and for how long, no wider than it is, and is l
   t.is(written.err.split('\n').at(-1), '\x1b[2A\r\x1b[J')
 })
 
+test('a serial line, whose width nobody knows, shows what another terminal does', t => {
+  const { written, report } = reporter({ isTTY: true, columns: 0 })
+  report.event(started)
+  t.is(written.err, '0 of 0 steps done in 0.0 s\n  building musl-1.2.5  0.0 s\n')
+  report.close()
+})
+
 test('a terminal shows how much was fetched, how fast, and how long the rest takes', async t => {
   const { written, report, at } = reporter({ isTTY: true, columns: 80 })
   report.event({ type: 'fetched', bytes: 0, total: 30_000_000 })
