@@ -38,6 +38,7 @@ export type ErrorCode =
   | 'STEP_FAILED'
   | 'STORE_FOREIGN'
   | 'STORE_READ_ONLY'
+  | 'SYSTEM_CHANGED'
 
 /**
  * Something that a user can act on: what failed on what, in lower case, and the next step as `hint`.

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import { flag } from 'cmd-ts'
 import { MixosError } from '../../graph/error.ts'
+import { pathLock } from '../../store/path-lock.ts'
 import {
   type Candidate,
   type Change,
@@ -9,6 +10,8 @@ import {
   planChange,
   type Wish,
 } from '../../store/target/change.ts'
+import { currentGeneration } from '../../store/target/generations.ts'
+import { installedIn } from '../../store/target/installed.ts'
 import { missingOf, perform } from '../../store/target/perform.ts'
 import { followServices } from '../../store/target/service-changes.ts'
 import { jsonFlag } from '../args.ts'
@@ -28,24 +31,59 @@ export const changeFlags = {
 export interface ChangeOptions {
   readonly dryRun: boolean
   readonly yes: boolean
+}
+
+export interface Wanted {
+  readonly wish: Wish
   /** Packages from files. */
   readonly local?: readonly Candidate[]
 }
 
-/** Plans, shows the plan, asks, and does it. */
+/**
+ * Plans, shows the plan, asks, and does it; all of it again where somebody else has changed the system meanwhile. What
+ * `want` puts into the store is safe from collection until then, as is what is fetched.
+ */
 export async function change(
   context: MixContext,
-  wish: Wish,
+  want: () => Promise<Wanted>,
+  flags: ChangeOptions,
+): Promise<Answer> {
+  const { host, layout } = openMachine(context).store
+  const { signal, report } = context
+  const inUse = await pathLock(host, layout.lock('store'), {
+    how: 'shared',
+    signal,
+    onWait: () => report({ type: 'warning', message: 'waiting for mix gc' }),
+  })
+  try {
+    const wanted = await want()
+    for (;;) {
+      try {
+        return await changeOnce(context, wanted, flags)
+      } catch (error) {
+        if (!(error instanceof MixosError && error.code === 'SYSTEM_CHANGED')) throw error
+        report({ type: 'warning', message: `${error.message}: planning again` })
+      }
+    }
+  } finally {
+    inUse.release()
+  }
+}
+
+async function changeOnce(
+  context: MixContext,
+  { wish, local = [] }: Wanted,
   flags: ChangeOptions,
 ): Promise<Answer> {
   const { report, signal } = context
   const machine = openMachine(context)
-  const now = installedNow(machine)
+  const { number: onto, path } = currentGeneration(machine.store)
+  const now = installedIn(machine.store, path)
   const offered = await offeredBy(context)
   const planned = planChange(wish, {
     installed: now,
     offered,
-    local: flags.local ?? [],
+    local,
   })
   const before = now.filter(({ isRequested }) => isRequested)
   const isRecorded = planned.requested.every(name => before.some(one => one.name === name))
@@ -68,6 +106,7 @@ export async function change(
       report,
       signal,
       made: madeBy(context),
+      onto,
       storageOf: storages.of,
       onBytes: count => {
         came += count

@@ -1,7 +1,6 @@
 import { command, flag } from 'cmd-ts'
 import { collect, garbageOf } from '../../store/collect.ts'
-import { lastGood, writeBootMenu } from '../../store/target/boot-menu.ts'
-import { currentGeneration, generations, removeGeneration } from '../../store/target/generations.ts'
+import { forgetGenerations, oldGenerations } from '../../store/target/transition.ts'
 import { countType, jsonFlag, optional } from '../args.ts'
 import { bytes, plural } from '../format.ts'
 import type { Answer } from '../report.ts'
@@ -26,21 +25,14 @@ export function gc(context: MixContext) {
     handler: async ({ keep, dryRun }): Promise<Answer> => {
       const machine = openMachine(context)
       const { store } = machine
-      const all = generations(store)
-      const kept = [currentGeneration(store).number, lastGood(machine)]
-      const old = all
-        .slice(0, keep === undefined ? 0 : Math.max(0, all.length - keep))
-        .filter(({ number }) => !kept.includes(number))
-      if (!dryRun) {
-        for (const { number } of old) await removeGeneration(store, number)
-        if (old.length > 0) await writeBootMenu(machine)
-      }
+      const old = keep === undefined ? [] : oldGenerations(machine, keep)
+      if (keep !== undefined && !dryRun) await forgetGenerations(machine, keep, context)
       const garbage = dryRun ? garbageOf(store) : await collect(store, context)
       const sum = `${plural(garbage.objects.length, 'object')} of ${bytes(garbage.bytes)}`
       const forgotten = old.length > 0 ? `${plural(old.length, 'generation')} and ` : ''
       return {
         text: `${dryRun ? 'would delete' : 'deleted'} ${forgotten}${sum}`,
-        record: { ...garbage, generations: old.map(({ number }) => number) },
+        record: { ...garbage, generations: old },
       }
     },
   })

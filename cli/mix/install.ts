@@ -34,12 +34,13 @@ export function install(context: MixContext) {
         })
       }
       const isFile = (text: string): boolean => text.endsWith('.mixpkg')
-      const local = await fromFiles(context, wanted.filter(isFile))
-      const install = [
-        ...wanted.filter(text => !isFile(text)).map(parseRequirement),
-        ...local.map(({ name, version }) => parseRequirement(`${name}=${version}`)),
-      ]
-      return change(context, { install }, { ...flags, local })
+      const named = wanted.filter(text => !isFile(text)).map(parseRequirement)
+      const want = async () => {
+        const local = await fromFiles(context, wanted.filter(isFile))
+        const those = local.map(({ name, version }) => parseRequirement(`${name}=${version}`))
+        return { wish: { install: [...named, ...those] }, local }
+      }
+      return change(context, want, flags)
     },
   })
 }

@@ -22,7 +22,7 @@ export function remove(context: MixContext) {
       if (names.length === 0) {
         throw new MixosError('BAD_ARGUMENT', 'name at least one package', { hint: 'try: mix list' })
       }
-      return change(context, { remove: names, cascade }, flags)
+      return change(context, async () => ({ wish: { remove: names, cascade } }), flags)
     },
   })
 }

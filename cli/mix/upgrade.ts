@@ -25,7 +25,8 @@ export function upgrade(context: MixContext) {
       const installed = installedNow(openMachine(context)).map(one => one.name)
       const unknown = names.find(name => !installed.includes(name))
       if (unknown !== undefined) throw unknownPackage(unknown, installed)
-      return change(context, { upgrade: names.length > 0 ? names : 'all' }, flags)
+      const wish = { upgrade: names.length > 0 ? names : ('all' as const) }
+      return change(context, async () => ({ wish }), flags)
     },
   })
 }

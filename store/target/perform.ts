@@ -13,6 +13,8 @@ import { type TransitionOptions, transition } from './transition.ts'
 
 export interface PerformOptions extends TransitionOptions {
   readonly made: Made
+  /** The generation that the change was planned for. */
+  readonly onto: number
   /** Where an offered package can be fetched from. */
   readonly storageOf: (candidate: Candidate) => Promise<CacheStorage>
   /** Called with the number of bytes that came. */

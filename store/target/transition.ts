@@ -4,7 +4,7 @@ import type { StorePath } from '../../graph/store-path.ts'
 import type { Report } from '../event.ts'
 import { pathLock } from '../path-lock.ts'
 import { writeDurably } from '../write.ts'
-import { writeBootMenu } from './boot-menu.ts'
+import { lastGood, writeBootMenu } from './boot-menu.ts'
 import { applyEtcChanges, etcChanges, type Machine } from './etc-files.ts'
 import {
   addGeneration,
@@ -43,15 +43,23 @@ export interface TransitionOptions {
 /**
  * Makes a profile the system's: a new generation, pre-install scripts, the switch, files below `/etc`, post-install
  * scripts. A failing script undoes all of it. A power cut leaves the old generation or the new one current, and
- * `recover` does the rest. The profile, and all it refers to, has to be in the store.
+ * `recover` does the rest. The profile, and all it refers to, has to be in the store. Throws SYSTEM_CHANGED where another
+ * generation than `onto` is current by now: the profile would undo what somebody else has done.
  */
 export async function transition(
   machine: Machine,
   profile: StorePath,
-  { made, ...options }: TransitionOptions & { made: Made },
+  { made, onto, ...options }: TransitionOptions & { made: Made; onto?: number },
 ): Promise<Generation> {
   return changing(machine, options, async () => {
     const from = currentGeneration(machine.store)
+    if (onto !== undefined && onto !== from.number) {
+      throw new MixosError(
+        'SYSTEM_CHANGED',
+        `this was planned for generation ${onto}, and now generation ${from.number} is current`,
+        { hint: 'plan again' },
+      )
+    }
     const to = { number: nextNumber(machine.store), path: profile, made }
     await move(machine, { from, to, isNew: true }, options)
     return to
@@ -80,6 +88,26 @@ export async function rollBack(
     if (to.number !== from.number) await move(machine, { from, to, isNew: false }, options)
     return to
   })
+}
+
+/** Forgets all generations but the newest `keep`, the current one, and the one that a boot loader returns to. */
+export async function forgetGenerations(
+  machine: Machine,
+  keep: number,
+  options: TransitionOptions,
+): Promise<void> {
+  await changing(machine, options, async () => {
+    const old = oldGenerations(machine, keep)
+    for (const number of old) await removeGeneration(machine.store, number)
+    if (old.length > 0) await writeBootMenu(machine)
+  })
+}
+
+/** The numbers of those that it would forget. */
+export function oldGenerations(machine: Machine, keep: number): number[] {
+  const kept = [currentGeneration(machine.store).number, lastGood(machine)]
+  const numbers = generations(machine.store).map(({ number }) => number)
+  return numbers.slice(0, Math.max(0, numbers.length - keep)).filter(one => !kept.includes(one))
 }
 
 /** Completes or undoes what a power cut interrupted. Every change begins with it, and so does the start of the machine. */

@@ -133,6 +133,21 @@ test('what is damaged or lost is fetched anew from who offers it, and the rest i
   t.regex(stdout, /base-1: bin\/base: expected .*\n.*1 problem found\nno repository/)
 })
 
+test('of two changes at once, both are done', async t => {
+  const { mix } = await setUp(t)
+  await mix('update')
+  const ended = await Promise.all([
+    mix('install', 'web', '--yes'),
+    mix('install', 'other', '--yes'),
+  ])
+  t.deepEqual(
+    ended.map(({ code }) => code),
+    [0, 0],
+    ended.map(({ stderr }) => stderr).join(),
+  )
+  t.regex((await mix('list')).stdout, /other[\s\S]*web/)
+})
+
 test('where there is no profile, that is said', async t => {
   const root = memoryDirectory(t)
   const { code, stderr } = await run(machineAt(root), ['list'])

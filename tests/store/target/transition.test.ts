@@ -36,6 +36,18 @@ test('a transition makes a profile current, and rolling back the one before', as
   t.deepEqual(namesIn(machine), ['base', 'web'])
 })
 
+test('a profile that was planned for another generation than the current one undoes nothing', async t => {
+  const { machine, web, base } = await setUp(t, {})
+  const other = await addPackage(machine.store, 'other', { tree: { 'bin/other': 'other' } })
+  const profile = await profileOf(machine.store, [base, other], ['other'])
+  await transition(machine, web, { ...watching(), made, onto: 1 })
+  await t.throwsAsync(transition(machine, profile, { ...watching(), made, onto: 1 }), {
+    code: 'SYSTEM_CHANGED',
+    message: 'this was planned for generation 1, and now generation 2 is current',
+  })
+  t.deepEqual(namesIn(machine), ['base', 'web'])
+})
+
 test('rolling back to what is not there names what is', async t => {
   const { machine } = await setUp(t, {})
   await t.throwsAsync(rollBack(machine, 7, watching()), {
