@@ -35,10 +35,20 @@ async function run<Context>(
       if (answer.isFailure) return 1
     }
     return 0
-  } catch (error) {
+  } catch (caught) {
+    const error = explained(caught, program.name)
     reporter.failure(error, { asJson })
     return exitCodeOf(error)
   }
+}
+
+/** A full disk is no bug of ours, wherever it is noticed. */
+function explained(error: unknown, program: string): unknown {
+  const { code, path } = error as NodeJS.ErrnoException
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
+  return new MixosError('DISK_FULL', `no space left on the disk${path ? ` for ${path}` : ''}`, {
+    hint: `nothing is half done; make room, perhaps with: ${program} gc`,
+  })
 }
 
 /** The first signal asks every task to stop and clean up; the second one ends the process. */
