@@ -1,13 +1,16 @@
 import { resolve } from 'node:path'
 import { command, restPositionals } from 'cmd-ts'
 import { MixosError } from '../../graph/error.ts'
+import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
 import { parseRequirement } from '../../graph/version-range.ts'
 import { type Candidate, candidateOf } from '../../store/target/change.ts'
 import { openMixpkg } from '../../store/target/mixpkg.ts'
+import { fetchMissing } from '../../store/target/perform.ts'
 import { PackageName } from '../args.ts'
 import { change, changeFlags } from './changing.ts'
 import type { MixContext } from './context.ts'
 import { openMachine } from './machine.ts'
+import { objectsOf, offeredBy, storagesOf } from './offered.ts'
 
 export function install(context: MixContext) {
   return command({
@@ -36,7 +39,7 @@ export function install(context: MixContext) {
       const isFile = (text: string): boolean => text.endsWith('.mixpkg')
       const named = wanted.filter(text => !isFile(text)).map(parseRequirement)
       const want = async () => {
-        const local = await fromFiles(context, wanted.filter(isFile))
+        const local = await fromFiles(context, wanted.filter(isFile), flags)
         const those = local.map(({ name, version }) => parseRequirement(`${name}=${version}`))
         return { wish: { install: [...named, ...those] }, local }
       }
@@ -45,17 +48,46 @@ export function install(context: MixContext) {
   })
 }
 
-/** Puts the packages of files into the store, where nothing else sees them yet. */
-async function fromFiles(context: MixContext, paths: readonly string[]): Promise<Candidate[]> {
+/** Puts the packages of files into the store, where nothing else sees them yet, and what they refer to. */
+async function fromFiles(
+  context: MixContext,
+  paths: readonly string[],
+  { dryRun }: { readonly dryRun: boolean },
+): Promise<Candidate[]> {
   const { store } = openMachine(context)
   const found: Candidate[] = []
   for (const path of paths) {
     const mixpkg = await openMixpkg(store, resolve(context.directory, path), context)
     try {
-      found.push(candidateOf({ ...mixpkg.metadata, path: await mixpkg.add() }))
+      const { metadata, missing } = mixpkg
+      const { storePath, references } = metadata
+      if (!dryRun) {
+        await fetchOffered(context, missing())
+        await mixpkg.add()
+      }
+      const closure = [storePath, ...references]
+      found.push(candidateOf({ ...metadata, path: storePath, closure }))
     } finally {
       mixpkg.discard()
     }
   }
   return found
+}
+
+/** Fetches those of the objects that a repository offers as a part of some package. */
+async function fetchOffered(context: MixContext, paths: readonly StorePath[]): Promise<void> {
+  if (paths.length === 0) return
+  const offers = await offeredBy(context)
+  const objects = objectsOf(offers)
+  const known = paths.flatMap(path => objects.get(digestOfPath(path)) ?? [])
+  const storages = storagesOf(context, offers)
+  try {
+    await fetchMissing(openMachine(context).store, known, {
+      signal: context.signal,
+      storageOf: ({ offer }) => storages.of(offer),
+      onBytes: () => undefined,
+    })
+  } finally {
+    await storages.close()
+  }
 }

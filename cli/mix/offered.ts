@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import type { PackageEntry } from '../../graph/package-index.ts'
 import { shown } from '../../graph/shown.ts'
-import { isName } from '../../graph/store-path.ts'
+import { type Digest, digestOfPath, isName, type StorePath } from '../../graph/store-path.ts'
 import type { CacheStorage } from '../../store/cache/storage.ts'
 import { knownIndex, openRepository } from '../../store/target/repository.ts'
 import type { MixContext } from './context.ts'
@@ -59,6 +59,17 @@ export async function offeredBy(context: MixContext): Promise<Offer[]> {
       .filter(({ path }) => !seen.has(path) && seen.add(path))
       .map(entry => ({ ...entry, repository }))
   })
+}
+
+/** Every object that is part of an offered package, and one that it is part of, by digest. */
+export function objectsOf(
+  offers: readonly Offer[],
+): Map<Digest, { readonly path: StorePath; readonly offer: Offer }> {
+  return new Map(
+    offers.flatMap(offer =>
+      offer.closure.map(path => [digestOfPath(path), { path, offer }] as const),
+    ),
+  )
 }
 
 /** The storages of repositories, each opened once. */

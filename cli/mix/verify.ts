@@ -1,5 +1,4 @@
 import { command, flag } from 'cmd-ts'
-import { digestOfPath } from '../../graph/store-path.ts'
 import { openStore, type Store } from '../../store/store.ts'
 import { repair } from '../../store/target/repair.ts'
 import { verify as verifyStore } from '../../store/verify.ts'
@@ -7,7 +6,7 @@ import { jsonFlag } from '../args.ts'
 import type { Answer } from '../report.ts'
 import { verifyAnswer } from '../verify-answer.ts'
 import type { MixContext } from './context.ts'
-import { offeredBy, storagesOf } from './offered.ts'
+import { objectsOf, offeredBy, storagesOf } from './offered.ts'
 
 export function verify(context: MixContext) {
   return command({
@@ -33,17 +32,13 @@ export function verify(context: MixContext) {
 
 async function repaired(context: MixContext, store: Store): Promise<Answer> {
   const offers = await offeredBy(context)
-  const byDigest = new Map(
-    offers.flatMap(offer =>
-      offer.closure.map(path => [digestOfPath(path), { path, offer }] as const),
-    ),
-  )
+  const objects = objectsOf(offers)
   const storages = storagesOf(context, offers)
   try {
     const result = await repair(store, {
       signal: context.signal,
       sourceOf: async digest => {
-        const found = byDigest.get(digest)
+        const found = objects.get(digest)
         return found && { path: found.path, storage: await storages.of(found.offer) }
       },
     })

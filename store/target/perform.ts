@@ -34,7 +34,7 @@ export async function perform(
   options: PerformOptions,
 ): Promise<Generation> {
   const { store } = machine
-  await fetchMissing(store, change, options)
+  await fetchMissing(store, change.packages, options)
   const packages = change.packages.map(({ path }) => path)
   const { requested } = change
   const profile = await addProfile(store, { label: LABEL, packages, requested })
@@ -47,12 +47,17 @@ export function missingOf(store: Store, { packages }: Change): StorePath[] {
   return [...all].filter(path => !store.has(path)).sort()
 }
 
-async function fetchMissing(
+type FetchOptions<T> = Pick<PerformOptions, 'signal' | 'onBytes'> & {
+  readonly storageOf: (object: T) => Promise<CacheStorage>
+}
+
+/** Makes objects exist here, with all that they refer to: file by file where another version is present. */
+export async function fetchMissing<T extends { readonly path: StorePath }>(
   store: Store,
-  { packages }: Change,
-  { signal, storageOf, onBytes }: PerformOptions,
+  objects: readonly T[],
+  { signal, storageOf, onBytes }: FetchOptions<T>,
 ): Promise<void> {
-  const missing = packages.filter(({ path }) => !store.has(path))
+  const missing = objects.filter(({ path }) => !store.has(path))
   if (missing.length === 0) return
   // A second thread would be a second runtime, and memory is short here.
   await using workers = workersOn(store.host, { threads: false })
@@ -62,7 +67,7 @@ async function fetchMissing(
     downloads: slotsOf(DOWNLOADS),
     signal,
   })
-  for (const candidate of missing) {
-    await puller.pull(await storageOf(candidate), candidate.path, onBytes)
+  for (const object of missing) {
+    await puller.pull(await storageOf(object), object.path, onBytes)
   }
 }

@@ -3,6 +3,7 @@ import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { StorePath } from '../../graph/store-path.ts'
+import { writeMixpkg } from '../../store/builtins/mixpkg.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { removeTree } from '../../store/remove.ts'
 import { generateRepositoryKeys, readRepositoryKeys } from '../../store/repository/keys.ts'
@@ -11,7 +12,7 @@ import type { Store } from '../../store/store.ts'
 import type { Machine } from '../../store/target/etc-files.ts'
 import type { CliResult } from '../helpers/run-cli.ts'
 import { addPackage, machineAt, newMachine, watching } from '../helpers/target-machine.ts'
-import { memoryDirectory, tamper, tempStore } from '../helpers/temp-store.ts'
+import { filesStep, memoryDirectory, tamper, tempStore } from '../helpers/temp-store.ts'
 
 const program = join(import.meta.dirname, '../../cli/mix/on-node.ts')
 
@@ -131,6 +132,34 @@ test('what is damaged or lost is fetched anew from who offers it, and the rest i
   const { code, stdout } = await mix('verify', '--repair')
   t.is(code, 1)
   t.regex(stdout, /base-1: bin\/base: expected .*\n.*1 problem found\nno repository/)
+})
+
+test('what a package in a file refers to is fetched from who offers it', async t => {
+  const { mix, machine } = await setUp(t)
+  const file = join(memoryDirectory(t), 'app.mixpkg')
+  const store = tempStore(t)
+  const lib = await addPackage(store, 'lib', { tree: { 'share/lib': 'team' } })
+  const app = await addPackage(store, 'app', {
+    tree: { 'bin/app': { symlink: `/mix/store/${lib}/share/lib` } },
+    references: [lib],
+  })
+  await writeMixpkg({
+    ...{ store, inputs: { package: app }, target: file, mirrors: {} },
+    ...{ derivation: filesStep('app', {}), signal: watching().signal },
+    onProgress: () => undefined,
+    warn: () => undefined,
+  })
+  const alone = await mix('install', file, '--yes')
+  t.is(alone.code, 1)
+  t.regex(alone.stderr, /app needs \S+-lib-1, which is neither in the package nor in the store/)
+
+  await mix('update')
+  t.regex((await mix('install', file, '--dry-run')).stdout, /^install {2}app 1\n/)
+  t.false(machine.store.has(app))
+  const { code, stdout, stderr } = await mix('install', file, '--yes')
+  t.is(code, 0, stderr)
+  t.regex(stdout, /^install {2}app 1\n/)
+  t.true(machine.store.has(lib))
 })
 
 test('of two changes at once, both are done', async t => {

@@ -46,7 +46,11 @@ export function profileOf(
 export function addPackage(
   store: Store,
   name: string,
-  { tree, ...info }: { tree: Tree } & Partial<PackageInfo>,
+  {
+    tree,
+    references = [],
+    ...info
+  }: { tree: Tree; references?: readonly StorePath[] } & Partial<PackageInfo>,
 ): Promise<StorePath> {
   const about = {
     name,
@@ -60,7 +64,7 @@ export function addPackage(
     ...info,
   }
   const described = { ...tree, [packageInfoPath(name)]: formatPackageInfo(about) }
-  return addTree(store, name, { tree: described })
+  return addTree(store, name, { tree: described, references })
 }
 
 /** What a change of the system is told, with its events in a list. */
