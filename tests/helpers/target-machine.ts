@@ -17,11 +17,19 @@ export function machineAt(root: string, host: Host = nodeHost): Machine {
 }
 
 /** One with these packages in its first generation. */
-export async function newMachine(
+export function newMachine(
   t: ExecutionContext,
   packages: (store: Store) => Promise<readonly StorePath[]>,
 ): Promise<Machine> {
-  const machine = machineAt(memoryDirectory(t))
+  return machineIn(memoryDirectory(t), packages)
+}
+
+/** The same in a given directory. */
+export async function machineIn(
+  directory: string,
+  packages: (store: Store) => Promise<readonly StorePath[]>,
+): Promise<Machine> {
+  const machine = machineAt(directory)
   const { store } = machine
   store.host.files.makeDirectory(join(store.layout.profiles, 'system'))
   store.host.files.makeDirectory(join(machine.root, 'etc'))
