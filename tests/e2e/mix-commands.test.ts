@@ -10,8 +10,9 @@ import { generateRepositoryKeys, readRepositoryKeys } from '../../store/reposito
 import { publish } from '../../store/repository/publish.ts'
 import type { Store } from '../../store/store.ts'
 import type { Machine } from '../../store/target/etc-files.ts'
+import { addPackage } from '../helpers/package.ts'
 import type { CliResult } from '../helpers/run-cli.ts'
-import { addPackage, machineAt, newMachine, watching } from '../helpers/target-machine.ts'
+import { machineAt, newMachine, watching } from '../helpers/target-machine.ts'
 import { filesStep, memoryDirectory, tamper, tempStore } from '../helpers/temp-store.ts'
 
 const program = join(import.meta.dirname, '../../cli/mix/on-node.ts')

@@ -5,7 +5,7 @@ import { nodeHost } from '../../store/hosts/node.ts'
 import { openStore } from '../../store/store.ts'
 import { openMixpkg } from '../../store/target/mixpkg.ts'
 import { knownIndex, openRepository, updateIndex } from '../../store/target/repository.ts'
-import { infoOf } from '../helpers/repository.ts'
+import { infoOf } from '../helpers/package.ts'
 import { type Place, place } from '../helpers/run-cli.ts'
 
 const about = (name: string): string => JSON.stringify(JSON.stringify(infoOf(name)))

@@ -12,7 +12,8 @@ import type { Store } from '../../store/store.ts'
 import { openConsole } from '../helpers/console.ts'
 import { logIn } from '../helpers/guest.ts'
 import { noise } from '../helpers/http-server.ts'
-import { addPackage, watching } from '../helpers/target-machine.ts'
+import { addPackage } from '../helpers/package.ts'
+import { watching } from '../helpers/target-machine.ts'
 import { tempDirectory, tempStore } from '../helpers/temp-store.ts'
 
 // With as little memory as a machine may have, half of which is its disk.

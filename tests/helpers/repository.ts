@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
-import { formatPackageInfo, type PackageInfo, packageInfoPath } from '../../graph/package-info.ts'
 import type { StorePath } from '../../graph/store-path.ts'
 import { generateKey } from '../../store/cache/keys.ts'
 import type { Host } from '../../store/host.ts'
@@ -8,35 +7,11 @@ import { nodeHost } from '../../store/hosts/node.ts'
 import type { RepositoryKeys } from '../../store/repository/keys.ts'
 import { type Publication, type PublishOptions, publish } from '../../store/repository/publish.ts'
 import { openStore, type Store } from '../../store/store.ts'
-import { addTree, memoryDirectory, type Tree } from './temp-store.ts'
+import { addPackage } from './package.ts'
+import { addTree, memoryDirectory } from './temp-store.ts'
 
 export const DAY = 24 * 60 * 60 * 1000
 export const NOW = Date.UTC(2026, 0, 31)
-
-export function infoOf(name: string, info: Partial<PackageInfo> = {}): PackageInfo {
-  return {
-    name,
-    version: '1',
-    description: `does what ${name} does`,
-    license: 'MIT',
-    homepage: 'https://example.org',
-    dependencies: [],
-    services: [],
-    config: [],
-    ...info,
-  }
-}
-
-/** A package's object, of version 1 unless `info` says otherwise. */
-export function addPackage(
-  store: Store,
-  name: string,
-  options: { info?: Partial<PackageInfo>; tree?: Tree; references?: readonly StorePath[] } = {},
-): Promise<StorePath> {
-  const { info, tree, references = [] } = options
-  const about = { [packageInfoPath(name)]: formatPackageInfo(infoOf(name, info)) }
-  return addTree(store, name, { tree: { ...tree, ...about }, references })
-}
 
 /** Keys that are the same for the same seed, a hexadecimal digit. */
 export function keysOf(seed: string): RepositoryKeys {

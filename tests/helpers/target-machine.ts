@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
-import { formatPackageInfo, type PackageInfo, packageInfoPath } from '../../graph/package-info.ts'
 import { labelOfPath, type StorePath } from '../../graph/store-path.ts'
 import type { Event } from '../../store/event.ts'
 import type { Host } from '../../store/host.ts'
@@ -9,7 +8,7 @@ import { openStore, type Store } from '../../store/store.ts'
 import type { Machine } from '../../store/target/etc-files.ts'
 import { addGeneration, switchTo } from '../../store/target/generations.ts'
 import { addProfile } from '../../store/target/profile-tree.ts'
-import { addTree, memoryDirectory, type Tree } from './temp-store.ts'
+import { memoryDirectory } from './temp-store.ts'
 
 /** A machine in a directory: its store is `mix`, as on a real one. */
 export function machineAt(root: string, host: Host = nodeHost): Machine {
@@ -48,31 +47,6 @@ export function profileOf(
   requested: readonly string[] = [],
 ): Promise<StorePath> {
   return addProfile(store, { label: 'system-1', packages, requested })
-}
-
-/** A package: files by path, and what it says of itself. */
-export function addPackage(
-  store: Store,
-  name: string,
-  {
-    tree,
-    references = [],
-    ...info
-  }: { tree: Tree; references?: readonly StorePath[] } & Partial<PackageInfo>,
-): Promise<StorePath> {
-  const about = {
-    name,
-    version: '1',
-    description: `the package ${name}`,
-    license: 'MIT',
-    homepage: 'https://example.org',
-    dependencies: [],
-    services: [],
-    config: [],
-    ...info,
-  }
-  const described = { ...tree, [packageInfoPath(name)]: formatPackageInfo(about) }
-  return addTree(store, name, { tree: described, references })
 }
 
 /** What a change of the system is told, with its events in a list. */

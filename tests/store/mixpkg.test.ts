@@ -16,7 +16,7 @@ import { realize } from '../../store/realize.ts'
 import { openStore, type Store } from '../../store/store.ts'
 import { type TarEntry, tarOf } from '../../store/tar-write.ts'
 import { type Mixpkg, openMixpkg } from '../../store/target/mixpkg.ts'
-import { infoOf } from '../helpers/repository.ts'
+import { infoOf } from '../helpers/package.ts'
 import { addTree, filesStep, memoryDirectory, quietly, type Tree } from '../helpers/temp-store.ts'
 
 const { signal } = new AbortController()

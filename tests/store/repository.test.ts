@@ -28,7 +28,8 @@ import { slotsOf } from '../../store/slots.ts'
 import { openStore } from '../../store/store.ts'
 import { knownIndex, openRepository, updateIndex } from '../../store/target/repository.ts'
 import { PATIENCE, type Patience } from '../../store/target/web-storage.ts'
-import { addPackage, DAY, keysOf, NOW, packagesIn, published } from '../helpers/repository.ts'
+import { addPackage } from '../helpers/package.ts'
+import { DAY, keysOf, NOW, packagesIn, published } from '../helpers/repository.ts'
 import { memoryDirectory } from '../helpers/temp-store.ts'
 
 const QUICK: Patience = { window: 300, bytes: 4096, retries: [] }

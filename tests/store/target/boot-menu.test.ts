@@ -8,13 +8,8 @@ import { lastGood } from '../../../store/target/boot-menu.ts'
 import type { Machine } from '../../../store/target/etc-files.ts'
 import { currentGeneration, generations } from '../../../store/target/generations.ts'
 import { recover, rollBack, transition } from '../../../store/target/transition.ts'
-import {
-  addPackage,
-  machineAt,
-  newMachine,
-  profileOf,
-  watching,
-} from '../../helpers/target-machine.ts'
+import { addPackage } from '../../helpers/package.ts'
+import { machineAt, newMachine, profileOf, watching } from '../../helpers/target-machine.ts'
 
 const made = { at: Date.UTC(2026, 10, 23), user: 'root', command: ['install', 'web'] }
 

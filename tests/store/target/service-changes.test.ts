@@ -5,7 +5,8 @@ import { currentGeneration } from '../../../store/target/generations.ts'
 import { installedIn } from '../../../store/target/installed.ts'
 import { followServices } from '../../../store/target/service-changes.ts'
 import { transition } from '../../../store/target/transition.ts'
-import { addPackage, newMachine, profileOf, watching } from '../../helpers/target-machine.ts'
+import { addPackage } from '../../helpers/package.ts'
+import { newMachine, profileOf, watching } from '../../helpers/target-machine.ts'
 
 const made = { at: 1, user: 'root', command: [] }
 const run = { executable: '#!/bin/sh\nexec sleep 1\n' }

@@ -12,13 +12,8 @@ import { currentGeneration, generations } from '../../../store/target/generation
 import { installedIn } from '../../../store/target/installed.ts'
 import { recover, rollBack, transition } from '../../../store/target/transition.ts'
 import { verify } from '../../../store/verify.ts'
-import {
-  addPackage,
-  machineAt,
-  newMachine,
-  profileOf,
-  watching,
-} from '../../helpers/target-machine.ts'
+import { addPackage } from '../../helpers/package.ts'
+import { machineAt, newMachine, profileOf, watching } from '../../helpers/target-machine.ts'
 import type { Tree } from '../../helpers/temp-store.ts'
 
 const made = { at: 1, user: 'root', command: ['install', 'web'] }
