@@ -23,6 +23,7 @@ interface Transfer {
   readonly total: number
 }
 
+const SWITCHING = 'making the next generation'
 const REDRAW_EVERY = 100
 const LONGEST_AREA = 9
 /** Bytes from which an object takes long enough to be told of. */
@@ -35,12 +36,14 @@ export function openProgress(terminal: Terminal, now: () => number): Progress {
   let finished = 0
   let downloaded = 0
   let transfer: Transfer | undefined
+  let isSwitching = false
   const begin = now()
   let timer: NodeJS.Timeout | undefined
 
   const draw = (): void => {
-    if (transfer) {
-      terminal.redraw([describeTransfer(transfer, now())])
+    const line = isSwitching ? SWITCHING : transfer && describeTransfer(transfer, now())
+    if (line) {
+      terminal.redraw([line])
       return
     }
     const steps = [...running.values()].slice(0, LONGEST_AREA)
@@ -87,6 +90,10 @@ export function openProgress(terminal: Terminal, now: () => number): Progress {
         }
         case 'fetched':
           transfer = { since: transfer?.since ?? now(), bytes: event.bytes, total: event.total }
+          wake()
+          return
+        case 'switching':
+          isSwitching = true
           wake()
           return
         case 'pushing':

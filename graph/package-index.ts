@@ -15,10 +15,10 @@ export interface PackageEntry extends PackageInfo {
   readonly hash: ObjectHash
   /** The object and all that it refers to, sorted. */
   readonly closure: readonly StorePath[]
-  /** Bytes of all files of the closure. */
-  readonly installedSize: number
-  /** Bytes that fetching the closure takes where nothing of it is present. */
-  readonly downloadSize: number
+  /** Bytes of the files of each object of the closure. */
+  readonly sizes: readonly number[]
+  /** Bytes that fetching each of them takes where no other version of it is present. */
+  readonly downloads: readonly number[]
 }
 
 /** What a repository offers; several versions of a package may be in it. */
@@ -31,13 +31,13 @@ export interface PackageIndex {
 export function formatPackageIndex({ packages }: PackageIndex): string {
   const lines = [...packages].sort(byNameAndVersion).map(entry => {
     const { name, version, description, license, homepage, dependencies, services, config } = entry
-    const { path, hash, closure, installedSize, downloadSize } = entry
+    const { path, hash, closure, sizes, downloads } = entry
     return JSON.stringify({
       ...{ name, version, description, license, homepage },
       dependencies: [...dependencies].sort(),
       services: [...services].sort(),
       config: [...config].sort(),
-      ...{ path, hash, closure: [...closure].sort(), installedSize, downloadSize },
+      ...{ path, hash, closure, sizes, downloads },
     })
   })
   return `{"packages":[\n${lines.join(',\n')}\n]}\n`
@@ -59,7 +59,7 @@ export function parsePackageIndex(text: string, source: string): PackageIndex {
   return { packages }
 }
 
-const OWN = ['path', 'hash', 'closure', 'installedSize', 'downloadSize'] as const
+const OWN = ['path', 'hash', 'closure', 'sizes', 'downloads'] as const
 
 function parseEntry(item: unknown, where: string): PackageEntry {
   if (!isRecord(item)) throw invalid(where, 'it', item)
@@ -74,10 +74,14 @@ function parseEntry(item: unknown, where: string): PackageEntry {
   const { path, hash } = parseObjectOf(own, source, ['path', 'hash'])
   const closure = parsePaths(own.closure, source, 'closure')
   if (!closure.includes(path)) throw invalid(source, 'closure', own.closure)
-  for (const field of ['installedSize', 'downloadSize'] as const)
-    if (!isCount(own[field])) throw invalid(source, field, own[field])
-  const { installedSize, downloadSize } = own as { installedSize: number; downloadSize: number }
-  return { ...info, path, hash, closure, installedSize, downloadSize }
+  const counts = (field: 'sizes' | 'downloads'): readonly number[] => {
+    const list = own[field]
+    if (!Array.isArray(list) || list.length !== closure.length) throw invalid(source, field, list)
+    const bad = list.find(item => !isCount(item))
+    if (bad !== undefined) throw invalid(source, field, bad)
+    return list
+  }
+  return { ...info, path, hash, closure, sizes: counts('sizes'), downloads: counts('downloads') }
 }
 
 /** An object's path and hash, which must belong together. */

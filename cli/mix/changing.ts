@@ -15,11 +15,11 @@ import { installedIn } from '../../store/target/installed.ts'
 import { missingOf, perform } from '../../store/target/perform.ts'
 import { followServices } from '../../store/target/service-changes.ts'
 import { jsonFlag } from '../args.ts'
-import { bytes, plural } from '../format.ts'
+import { bytes, plural, sum } from '../format.ts'
 import type { Answer } from '../report.ts'
 import type { MixContext } from './context.ts'
 import { installedNow, openMachine } from './machine.ts'
-import { offeredBy, storagesOf } from './offered.ts'
+import { offeredBy, sizesOf, storagesOf } from './offered.ts'
 
 /** The flags of every command that changes the system. */
 export const changeFlags = {
@@ -92,10 +92,11 @@ async function changeOnce(
   }
   const lines = describeChange(planned)
   const missing = missingOf(machine.store, planned)
-  const size = planned.packages
-    .filter(({ path }) => missing.includes(path))
-    .reduce((sum, { path }) => sum + (offered.find(one => one.path === path)?.downloadSize ?? 0), 0)
-  const summary = `${plural(missing.length, 'object')} to fetch, at most ${bytes(size)}`
+  const sizes = sizesOf(offered)
+  const size = sum(missing.map(path => sizes.get(path)?.download ?? 0))
+  const space = sum(missing.map(path => sizes.get(path)?.size ?? 0))
+  const objects = plural(missing.length, 'object')
+  const summary = `${objects} to fetch: at most ${bytes(size)}, ${bytes(space)} on disk`
   if (flags.dryRun) return { text: [...lines, summary].join('\n'), record: recordOf(planned) }
   if (!flags.yes) await ask([...lines, summary])
   const storages = storagesOf(context, offered)
@@ -112,6 +113,7 @@ async function changeOnce(
         came += count
         report({ type: 'fetched', bytes: came, total: size })
       },
+      onFetched: () => report({ type: 'switching' }),
     })
     await followServices(machine, { before: now, after: installedNow(machine), report, signal })
     return {

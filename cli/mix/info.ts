@@ -2,7 +2,7 @@ import { command, positional } from 'cmd-ts'
 import { unknownPackage } from '../../store/target/change.ts'
 import { newestOf } from '../../store/target/offers.ts'
 import { jsonFlag, PackageName } from '../args.ts'
-import { bytes, table } from '../format.ts'
+import { bytes, sum, table } from '../format.ts'
 import type { Answer } from '../report.ts'
 import type { MixContext } from './context.ts'
 import { installedNow, openMachine } from './machine.ts'
@@ -43,8 +43,8 @@ export function info(context: MixContext) {
         ['depends on', found.dependencies.join(', ')],
         ['services', found.services.join(', ')],
         ['config files', found.config.map(path => `/etc/${path}`).join(', ')],
-        ['size', offer && bytes(offer.installedSize)],
-        ['download', offer && bytes(offer.downloadSize)],
+        ['size', offer && bytes(sum(offer.sizes))],
+        ['download', offer && bytes(sum(offer.downloads))],
         ['object', `/mix/store/${found.path}`],
       ]
       const lines = rows.filter((row): row is [string, string] => Boolean(row[1]))

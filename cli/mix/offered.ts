@@ -72,6 +72,18 @@ export function objectsOf(
   )
 }
 
+/** What each object that is offered takes, in bytes. */
+export function sizesOf(offers: readonly Offer[]) {
+  return new Map(
+    offers.flatMap(({ closure, sizes, downloads }) =>
+      closure.map((path, index) => {
+        const [size = 0, download = 0] = [sizes[index], downloads[index]]
+        return [path, { size, download }] as const
+      }),
+    ),
+  )
+}
+
 /** The storages of repositories, each opened once. */
 export function storagesOf({ host }: MixContext, offers: readonly Offer[]) {
   const open = new Map<string, CacheStorage>()

@@ -49,14 +49,12 @@ export async function entriesOf(
   const entries: PackageEntry[] = []
   for (const path of packages) {
     const closure = [...objectClosure(store, [path])].sort()
-    let [installedSize, downloadSize] = [0, 0]
-    for (const member of closure) {
-      installedSize += headOf(store, member).size
-      downloadSize += await downloadOf(member)
-    }
+    const sizes = closure.map(member => headOf(store, member).size)
+    const downloads: number[] = []
+    for (const member of closure) downloads.push(await downloadOf(member))
     const { hash } = headOf(store, path)
     const info = packageInfoOf(store, path)
-    entries.push({ ...info, path, hash, closure, installedSize, downloadSize })
+    entries.push({ ...info, path, hash, closure, sizes, downloads })
   }
   return entries
 }

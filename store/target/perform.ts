@@ -19,6 +19,8 @@ export interface PerformOptions extends TransitionOptions {
   readonly storageOf: (candidate: Candidate) => Promise<CacheStorage>
   /** Called with the number of bytes that came. */
   readonly onBytes: (count: number) => void
+  /** Called when everything is here. */
+  readonly onFetched: () => void
 }
 
 const DOWNLOADS = 4
@@ -35,6 +37,7 @@ export async function perform(
 ): Promise<Generation> {
   const { store } = machine
   await fetchMissing(store, change.packages, options)
+  options.onFetched()
   const packages = change.packages.map(({ path }) => path)
   const { requested } = change
   const profile = await addProfile(store, { label: LABEL, packages, requested })

@@ -52,7 +52,10 @@ test('install --dry-run prints the plan, and changes nothing', async t => {
   const { mix } = await setUp(t)
   await mix('update')
   const { stdout } = await mix('install', 'web', '--dry-run')
-  t.regex(stdout, /^install {2}lib 1\ninstall {2}web 2\n2 objects to fetch, at most \d+ bytes\n$/)
+  t.regex(
+    stdout,
+    /^install {2}lib 1\ninstall {2}web 2\n2 objects to fetch: at most \d+ bytes, \d+ bytes on disk\n$/,
+  )
   t.regex((await mix('list')).stdout, /^base +1 .*\n$/)
 })
 

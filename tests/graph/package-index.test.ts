@@ -24,8 +24,8 @@ const entryOf = (name: string, version: string): PackageEntry => {
     path,
     hash,
     closure: [path],
-    installedSize: 2,
-    downloadSize: 1,
+    sizes: [2],
+    downloads: [1],
   }
 }
 const index: PackageIndex = { packages: [entryOf('a', '1'), entryOf('a', '2'), entryOf('b', '1')] }
@@ -64,8 +64,9 @@ test('any index comes back from its text, in the order of names and versions', t
 
 test('what does not fit is refused by package, field and value', t => {
   t.is(changed({ version: '1 0' }), 'it: package 1 (a): version is "1 0"')
-  t.is(changed({ installedSize: -1 }), 'it: package 1 (a): installedSize is -1')
-  t.is(changed({ downloadSize: 1.5 }), 'it: package 1 (a): downloadSize is 1.5')
+  t.is(changed({ sizes: [-1] }), 'it: package 1 (a): sizes is -1')
+  t.is(changed({ downloads: [1.5] }), 'it: package 1 (a): downloads is 1.5')
+  t.is(changed({ downloads: [1, 1] }), 'it: package 1 (a): downloads is a list')
   t.is(changed({ dependencies: ['a>>1'] }), 'it: package 1 (a): dependencies is "a>>1"')
   t.is(changed({ dependencies: ['a>=1,'] }), 'it: package 1 (a): dependencies is "a>=1,"')
   t.is(changed({ description: 'a\u001b[2J' }), 'it: package 1 (a): description is "a\\u001b[2J"')

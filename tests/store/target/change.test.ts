@@ -17,7 +17,7 @@ const info = (name: string, version: string, dependencies: readonly string[] = [
 })
 const offer = (...args: Parameters<typeof info>): PackageEntry => {
   const about = info(...args)
-  const sizes = { installedSize: 1, downloadSize: 1 }
+  const sizes = { sizes: [1], downloads: [1] }
   return { ...about, hash: '0'.repeat(64) as ObjectHash, closure: [about.path], ...sizes }
 }
 const installed = (isRequested: boolean, ...args: Parameters<typeof info>): InstalledPackage => ({
