@@ -27,6 +27,9 @@ export interface PackageIndex {
   readonly packages: readonly PackageEntry[]
 }
 
+/** Part of what is hashed of a step that writes an index, whose code is not: it grows when the text below changes. */
+export const PACKAGE_INDEX_FORMAT = '2'
+
 /** One line for each package, so that two indexes can be compared by eye. */
 export function formatPackageIndex({ packages }: PackageIndex): string {
   const lines = [...packages].sort(byNameAndVersion).map(entry => {

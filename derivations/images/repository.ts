@@ -1,4 +1,5 @@
 import { type Derivation, derivation } from '../../graph/derivation.ts'
+import { PACKAGE_INDEX_FORMAT } from '../../graph/package-index.ts'
 import { inputsOf } from './profile.ts'
 
 export interface RepositorySpec {
@@ -16,6 +17,7 @@ export function repository({ name, version, packages }: RepositorySpec): Derivat
     name,
     version,
     builder: ['builtin:repository'],
+    env: { format: PACKAGE_INDEX_FORMAT },
     inputs: inputsOf(packages),
   })
 }
