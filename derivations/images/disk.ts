@@ -1,5 +1,6 @@
 import { formatBootMenu } from '../../graph/boot-menu.ts'
 import type { Derivation } from '../../graph/derivation.ts'
+import { menu, qemuCommandLine } from '../boot/menu.ts'
 import { script } from '../build-support/script.ts'
 import { type RootTreeSpec, rootTree } from './root-tree.ts'
 
@@ -27,7 +28,7 @@ export interface DiskSpec extends RootTreeSpec {
 export function disk(spec: DiskSpec): Derivation {
   const { version, seeds, grubImages, e2fsprogs, utilLinux, commandLine, megabytes = 1024 } = spec
   const { inputs, env, script: tree } = rootTree(spec)
-  const menu = { entries: [{ number: 1, title: `MixOS ${version}` }], current: 1, attempt: '1' }
+  const first = { entries: [{ number: 1, title: `MixOS ${version}` }], current: 1, attempt: '1' }
   return script({
     name: 'disk',
     version,
@@ -38,7 +39,8 @@ export function disk(spec: DiskSpec): Derivation {
       version,
       commandLine: commandLine.join(' '),
       megabytes: String(megabytes),
-      menu: formatBootMenu(menu),
+      generations: formatBootMenu(first),
+      qemuCommandLine,
     },
     script: `${tree}\n${boot}\n${write}`,
   })
@@ -57,23 +59,10 @@ uuid=$(echo "$id" | sed -E 's/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/\\1-\\2-4\\3-8
 rm root/var/lib/mix/medium/repository
 cp -r --no-preserve=mode "$repository" root/var/lib/mix/medium/repository
 mkdir -p root/boot/grub
-printf '%s' "$menu" >root/boot/grub/generations.cfg
+printf '%s' "$generations" >root/boot/grub/generations.cfg
 { echo '# GRUB Environment Block'; head -c 999 /dev/zero | tr '\\0' '#'; } >root/boot/grub/grubenv
 cat >root/boot/grub/grub.cfg <<END
-# Starts at once. Shift, held down while the machine starts, shows the menu.
-set timeout=0
-if serial --unit=0 --speed=115200; then
-  terminal_input console serial
-  terminal_output console serial
-fi
-if keystatus --shift; then set timeout=-1; fi
-
-set variant=
-if [ \\$grub_platform = pc ]; then set variant=16; fi
-set tuning=
-if smbios --type 1 --get-string 4 --set maker; then
-  if [ "\\$maker" = QEMU ]; then set tuning='clearcpuid=erms,fsrm no_timer_check'; fi
-fi
+${menu.begin}
 function start {
   set unit=/mix/profiles/system/\\$1/boot
   linux\\$variant \\$unit/vmlinuz mixos.root=$uuid mixos.generation=\\$1 $commandLine \\$tuning quiet loglevel=3
@@ -90,8 +79,7 @@ if [ "\\$good" != "\\$current" ]; then
     save_env tried
   fi
 fi
-menuentry 'Restart' { reboot }
-menuentry 'Power off' { halt }
+${menu.end}
 END
 `
 

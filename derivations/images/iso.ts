@@ -1,5 +1,6 @@
 import type { Derivation } from '../../graph/derivation.ts'
 import { grubModules } from '../boot/grub.ts'
+import { menu, qemuCommandLine } from '../boot/menu.ts'
 import { script } from '../build-support/script.ts'
 
 export interface IsoSpec {
@@ -31,19 +32,13 @@ export function iso({ version, commandLine, ...spec }: IsoSpec): Derivation {
     env: {
       version,
       commandLine: commandLine.join(' '),
-      qemuCommandLine: qemuCommandLine.join(' '),
+      qemuCommandLine,
       modulesPc: [...grubModules.both, ...grubModules.medium, ...grubModules.pc].join(' '),
       modulesEfi: [...grubModules.both, ...grubModules.medium, ...grubModules.efi].join(' '),
     },
     script: `${stage}\n${boot}\n${write}`,
   })
 }
-
-/**
- * What is added in a QEMU machine. Its software emulation says that it is fast at copying strings of bytes,
- * and is an order of magnitude slower at that than at copying words: a second of start-up.
- */
-const qemuCommandLine = ['clearcpuid=erms,fsrm', 'no_timer_check']
 
 // GRUB's object is named by its content, so its path can stand for it.
 const stage = `
@@ -64,25 +59,10 @@ guid=$(echo "$hash" | sed -E 's/^(.{12}).(.{3}).(.{15})$/\\14\\28\\3/')
 serial=\${hash:0:8}
 `
 
-// The images hold their modules, so nothing is loaded from the medium but the menu. On BIOS, linux16 leaves the
-// kernel where it was read to; linux moves all the memory that the kernel will ever unpack into, byte by byte.
+// The images hold their modules, so nothing is loaded from the medium but the menu.
 const boot = `
 cat >iso/boot/grub/grub.cfg <<END
-# Starts at once. Shift, held down while the machine starts, shows the menu.
-set default=0
-set timeout=0
-if serial --unit=0 --speed=115200; then
-  terminal_input console serial
-  terminal_output console serial
-fi
-if keystatus --shift; then set timeout=-1; fi
-
-set variant=
-if [ \\$grub_platform = pc ]; then set variant=16; fi
-set tuning=
-if smbios --type 1 --get-string 4 --set maker; then
-  if [ "\\$maker" = QEMU ]; then set tuning='$qemuCommandLine'; fi
-fi
+${menu.begin}
 function start {
   linux\\$variant /boot/vmlinuz mixos.medium=$hash $commandLine \\$tuning \\$@
   initrd\\$variant /boot/initramfs
@@ -90,8 +70,7 @@ function start {
 menuentry 'MixOS $version' { start quiet loglevel=3 }
 menuentry 'MixOS $version, with the messages of the kernel' { start }
 menuentry 'MixOS $version, stopping in a shell before the root is mounted' { start mixos.rescue }
-menuentry 'Restart' { reboot }
-menuentry 'Power off' { halt }
+${menu.end}
 END
 
 cat >early.cfg <<END

@@ -1,4 +1,5 @@
 import test from 'ava'
+import { disk } from '../../derivations/images/disk.ts'
 import { iso } from '../../derivations/images/iso.ts'
 import { profile } from '../../derivations/images/profile.ts'
 import { rootfs } from '../../derivations/images/rootfs.ts'
@@ -7,16 +8,27 @@ import { derivation } from '../../graph/derivation.ts'
 const part = (name: string) => derivation({ name, version: '1', builder: ['builtin:files'] })
 const seeds = part('seeds')
 
-test('the menu leaves the variables of GRUB to GRUB, not to the shell that writes it', t => {
-  const menu = /cat >iso\/boot\/grub\/grub\.cfg <<END\n([\s\S]*?)\nEND\n/.exec(
-    scriptOf(image(['a'])),
-  )
-  const text = menu?.[1] ?? ''
-  for (const name of ['grub_platform', 'maker', 'variant', 'tuning', '@']) {
-    t.true(text.includes(`\\$${name}`), name)
-    t.notRegex(text, new RegExp(`[^\\\\]\\$${name}`), name)
-  }
-})
+const menus = {
+  'the image': scriptOf(image(['a'])),
+  'a disk': scriptOf(
+    disk({
+      ...{ version: '1', seeds, system: part('system'), mix: part('mix'), services: [] },
+      ...{ repository: part('repository'), grubImages: part('grub'), commandLine: ['a'] },
+      ...{ e2fsprogs: part('e2fsprogs'), utilLinux: part('util-linux') },
+    }),
+  ),
+}
+const SHELLS = ['commandLine', 'hash', 'qemuCommandLine', 'uuid', 'version']
+for (const [name, script] of Object.entries(menus)) {
+  test(`the menu of ${name} leaves the variables of GRUB to GRUB, not to the shell that writes it`, t => {
+    const text = /boot\/grub\/grub\.cfg <<END\n([\s\S]*?)\nEND\n/.exec(script)?.[1] ?? ''
+    const own = [...text.matchAll(/(\\?)\$(\w+|@)/g)]
+    t.true(own.length > 8)
+    for (const [, before, variable = ''] of own) {
+      t.is(before, SHELLS.includes(variable) ? '' : '\\', variable)
+    }
+  })
+}
 
 test('an image depends on its command line, and on each of its parts', t => {
   const { env, inputs } = image(['console=ttyS0', 'quiet'])

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { command, option, positional, string } from 'cmd-ts'
-import { badArgument, countType, optional, pathOption } from '../../args.ts'
+import { command } from 'cmd-ts'
+import { badArgument, pathOption } from '../../args.ts'
 import { absolute, type Context } from '../../context.ts'
 import type { Answer } from '../../report.ts'
+import { servingArgs } from '../../serving.ts'
 
 const DEFAULT_PORT = 8080
 
@@ -11,23 +12,7 @@ export function serve(context: Context) {
     name: 'serve',
     description: 'serve a cache in a directory to colleagues, until it is interrupted',
     args: {
-      directory: positional({
-        type: string,
-        displayName: 'directory',
-        description: 'as `cache push --to` makes it',
-      }),
-      address: option({
-        long: 'address',
-        type: string,
-        defaultValue: () => '127.0.0.1',
-        defaultValueIsSerializable: true,
-        description: 'of the interface to listen on; 0.0.0.0 for all',
-      }),
-      port: optional({
-        long: 'port',
-        type: countType('port', { least: 0 }),
-        description: `to listen on; 0 for any that is free (default: ${DEFAULT_PORT})`,
-      }),
+      ...servingArgs('as `cache push --to` makes it', DEFAULT_PORT),
       key: pathOption('tls-key', 'the PEM file of a private key: serve https'),
       cert: pathOption('tls-cert', 'the PEM file of its certificate'),
     },

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { command, flag, option, positional, string } from 'cmd-ts'
-import { badArgument, countType, jsonFlag, optional } from '../../args.ts'
+import { command, flag } from 'cmd-ts'
+import { badArgument, jsonFlag } from '../../args.ts'
 import { absolute, type Context } from '../../context.ts'
 import type { Answer } from '../../report.ts'
+import { servingArgs } from '../../serving.ts'
 
 const DEFAULT_PORT = 8081
 
@@ -12,23 +13,7 @@ export function serve(context: Context) {
     name: 'serve',
     description: 'serve a repository in a directory, read only, until it is interrupted',
     args: {
-      directory: positional({
-        type: string,
-        displayName: 'directory',
-        description: 'as `repo sign --to` makes it',
-      }),
-      address: option({
-        long: 'address',
-        type: string,
-        defaultValue: () => '127.0.0.1',
-        defaultValueIsSerializable: true,
-        description: 'of the interface to listen on; 0.0.0.0 for all',
-      }),
-      port: optional({
-        long: 'port',
-        type: countType('port', { least: 0 }),
-        description: `to listen on; 0 for any that is free (default: ${DEFAULT_PORT})`,
-      }),
+      ...servingArgs('as `repo sign --to` makes it', DEFAULT_PORT),
       verbose: flag({ long: 'verbose', description: 'tell of each request' }),
       json: jsonFlag,
     },
