@@ -106,17 +106,28 @@ test('of caches with one priority, the quicker is taken from; the priority comes
   const { cache, files } = await shared(t, leaf)
   const packsFrom = async (priorities: { slow: number; quick: number }) => {
     const taken: string[] = []
-    const named = (name: 'slow' | 'quick', wait: number): Cache => {
+    // The clock of the machine goes on only while the slow one is waited for.
+    const start = Date.now()
+    let clock = start
+    const quickly = Promise.withResolvers<void>()
+    const named = (name: 'slow' | 'quick'): Cache => {
       const memory = memoryStorage(files)
       const read: CacheStorage['read'] = async (path, options) => {
         if (path.startsWith('pack/')) taken.push(name)
-        else await sleep(wait)
-        return memory.read(path, options)
+        if (name === 'slow' && clock === start) {
+          await Promise.race([quickly.promise, sleep(5000)])
+          await sleep(1)
+          clock += 250
+        }
+        const bytes = await memory.read(path, options)
+        if (name === 'quick') quickly.resolve()
+        return bytes
       }
       const open = async () => ({ ...memory, read })
       return { ...cache, name, priority: priorities[name], open }
     }
-    await realizing(t, leaf, [named('slow', 250), named('quick', 0)])
+    const store = tempStore(t, { ...nodeHost, now: () => clock })
+    await realizing(t, leaf, [named('slow'), named('quick')], store)
     return [...new Set(taken)]
   }
   t.deepEqual(await packsFrom({ slow: 1, quick: 1 }), ['quick'])
