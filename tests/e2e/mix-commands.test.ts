@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { StorePath } from '../../graph/store-path.ts'
@@ -13,7 +13,7 @@ import type { Machine } from '../../store/target/etc-files.ts'
 import { addPackage } from '../helpers/package.ts'
 import type { CliResult } from '../helpers/run-cli.ts'
 import { machineAt, newMachine, watching } from '../helpers/target-machine.ts'
-import { filesStep, memoryDirectory, tamper, tempStore } from '../helpers/temp-store.ts'
+import { cutShort, filesStep, memoryDirectory, tempStore } from '../helpers/temp-store.ts'
 
 const program = join(import.meta.dirname, '../../cli/mix/on-node.ts')
 
@@ -124,7 +124,7 @@ test('what is damaged or lost is fetched anew from who offers it, and the rest i
   const pathOf = (label: string): StorePath =>
     store.paths().find(path => path.endsWith(label)) as StorePath
   const [web, lib, base] = [pathOf('-web-1'), pathOf('-lib-1'), pathOf('-base-1')]
-  tamper(join(store.hostPath(web), 'bin'), at => truncateSync(join(at, 'web'), 1))
+  cutShort(join(store.hostPath(web), 'bin/web'))
   removeTree(store.host, store.hostPath(lib))
   t.is((await mix('verify')).code, 1)
   const repaired = await mix('verify', '--repair')
@@ -132,7 +132,7 @@ test('what is damaged or lost is fetched anew from who offers it, and the rest i
   t.regex(repaired.stdout, /^repaired \S+\nrepaired \S+\n\d+ objects checked: all is well\n$/)
   t.is(readFileSync(join(store.hostPath(web), 'bin/web'), 'utf8'), 'team 2')
 
-  tamper(join(store.hostPath(base), 'bin'), at => truncateSync(join(at, 'base'), 1))
+  cutShort(join(store.hostPath(base), 'bin/base'))
   const { code, stdout } = await mix('verify', '--repair')
   t.is(code, 1)
   t.regex(stdout, /base-1: bin\/base: expected .*\n.*1 problem found\nno repository/)

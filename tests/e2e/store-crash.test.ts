@@ -77,7 +77,7 @@ test('a run changes the disk in so many ways that the tests above say something'
   })
   await realizeFixture(host, { directory: memoryDirectory(t) })
   t.true(count > 60, `${count} changes`)
-  for (const change of ['writeNew', 'writeFrom', 'sync', 'rename', 'symlink', 'unlink'])
+  for (const change of ['writeNew', 'writeAt', 'sync', 'rename', 'symlink', 'unlink'])
     t.true(changes.has(change), change)
 })
 

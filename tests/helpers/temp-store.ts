@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   realpathSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -75,6 +76,15 @@ export function tamper(directory: string, change: (directory: string) => void): 
   change(directory)
   chmodSync(directory, 0o555)
   utimesSync(directory, 1, 1)
+}
+
+/** Cuts a file of an object down to its first byte. */
+export function cutShort(path: string): void {
+  tamper(dirname(path), () => {
+    chmodSync(path, 0o644)
+    truncateSync(path, 1)
+    chmodSync(path, 0o444)
+  })
 }
 
 /** A step that writes files, without a sandbox. */
