@@ -49,7 +49,10 @@ export function parseRecord(text: string, digest: Digest, where: string): Object
     throw invalid(where, `the manifest hashes to b3:${record.hash}, the record says b3:${recorded}`)
   if (digestOf(record.hash) !== digest) throw invalid(where, `it is the record of ${record.path}`)
   if (data.size !== record.size)
-    throw invalid(where, `its files have ${record.size} bytes, the record says ${data.size}`)
+    throw invalid(
+      where,
+      `its files have ${record.size} bytes, the record says ${JSON.stringify(data.size)}`,
+    )
   return record
 }
 

@@ -72,6 +72,14 @@ test('whatever stands in a record file, nothing but RECORD_INVALID is thrown', t
   )
 })
 
+test('a size that cannot even be a text is refused like any other', t => {
+  const changed = text.replace(/"size":\d+/, '"size":{"toString":false}')
+  t.throws(() => parseRecord(changed, digest, 'r'), {
+    code: 'RECORD_INVALID',
+    message: /the record says \{"toString":false\}$/,
+  })
+})
+
 test('whatever one value of a record is changed to, nothing but RECORD_INVALID is thrown', t => {
   const refuses = refusesOnly(t)
   const keys = [
