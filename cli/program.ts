@@ -1,4 +1,5 @@
 import { MixosError } from '../graph/error.ts'
+import { isDiskFull } from '../store/disk-full.ts'
 import { type ParsedCommandLine, type Program, parseCommandLine } from './command-line.ts'
 import { type ExitCode, exit, exitCodeOf } from './exit.ts'
 import { openReporter, type Reporter } from './report.ts'
@@ -44,8 +45,8 @@ async function run<Context>(
 
 /** A full disk is no bug of ours, wherever it is noticed. */
 function explained(error: unknown, program: string): unknown {
-  const { code, path } = error as NodeJS.ErrnoException
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
+  if (!isDiskFull(error)) return error
+  const { path } = error as NodeJS.ErrnoException
   return new MixosError('DISK_FULL', `no space left on the disk${path ? ` for ${path}` : ''}`, {
     hint: `nothing is half done; make room, perhaps with: ${program} gc`,
   })

@@ -141,7 +141,8 @@ export function invalid(source: string, field: string, value: unknown): MixosErr
   return new MixosError('PACKAGE_INVALID', `${source}: ${field} is ${shown(value)}`)
 }
 
-function parseJson(text: string, source: string): unknown {
+/** Throws PACKAGE_INVALID. */
+export function parseJson(text: string, source: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
@@ -157,7 +158,7 @@ const isRecord = (data: unknown): data is Record<string, unknown> =>
 const isCount = (data: unknown): data is number =>
   Number.isSafeInteger(data) && (data as number) >= 0
 
-function byNameAndVersion(a: PackageInfo, b: PackageInfo): number {
+export function byNameAndVersion(a: PackageInfo, b: PackageInfo): number {
   if (a.name !== b.name) return a.name < b.name ? -1 : 1
   if (a.version !== b.version) return a.version < b.version ? -1 : 1
   return 0

@@ -23,7 +23,10 @@ export interface PackageInfo {
   readonly config: readonly string[]
 }
 
-export const packageInfoPath = (name: string): string => `share/mix/packages/${name}.json`
+/** Where an object, and a profile, has such descriptions. */
+export const PACKAGES = 'share/mix/packages'
+
+export const packageInfoPath = (name: string): string => `${PACKAGES}/${name}.json`
 
 export function formatPackageInfo(info: PackageInfo): string {
   const { name, version, description, license, homepage, dependencies, services, config } = info

@@ -1,5 +1,6 @@
 import type { Hash } from 'node:crypto'
 import { MixosError } from '../graph/error.ts'
+import { isDiskFull } from './disk-full.ts'
 import type { Target } from './fetcher.ts'
 import type { Host } from './host.ts'
 
@@ -94,8 +95,7 @@ function writeChunk(
   try {
     host.files.writeAt(fd, chunk, position)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error
+    if (!isDiskFull(error)) throw error
     throw new MixosError('DISK_FULL', `no space left while fetching to ${path}`, {
       hint: 'free some space, for instance with: mixos gc',
       cause: error,

@@ -58,3 +58,8 @@ export type Event =
   | { readonly type: 'warning'; readonly message: string; readonly hint?: string }
 
 export type Report = (event: Event) => void
+
+/** An error that stops nothing. */
+export function warningOf({ message, hint }: MixosError): Event {
+  return { type: 'warning', message, ...(hint !== undefined && { hint }) }
+}

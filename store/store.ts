@@ -7,6 +7,7 @@ import {
   parseStorePath,
   type ResolvedHash,
 } from '../graph/store-path.ts'
+import { isDiskFull } from './disk-full.ts'
 import type { Host } from './host.ts'
 import { type Ingested, type IngestOptions, ingest } from './ingest.ts'
 import { type Layout, layoutOf } from './layout.ts'
@@ -270,13 +271,13 @@ const LAYOUT = new Set(['version', 'store', 'db', 'roots', 'profiles', 'log', 't
 
 /** An error of the file system as one that names the store and what to do; any other error as it is. */
 export function asStoreError(error: unknown, directory: string): unknown {
-  const code = (error as NodeJS.ErrnoException).code
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
+  if (isDiskFull(error)) {
     return new MixosError('DISK_FULL', `the disk that holds ${directory} is full`, {
       hint: 'free space with: mixos gc, or set MIXOS_HOME to a directory on a larger disk',
       cause: error,
     })
   }
+  const { code } = error as NodeJS.ErrnoException
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return readOnly(error, directory)
   return error
 }

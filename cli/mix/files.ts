@@ -1,10 +1,9 @@
 import { command, positional } from 'cmd-ts'
 import { absolute } from '../../graph/store-path.ts'
-import { unknownPackage } from '../../store/target/change.ts'
 import { jsonFlag, PackageName } from '../args.ts'
 import type { Answer } from '../report.ts'
 import type { MixContext } from './context.ts'
-import { installedNow, openMachine } from './machine.ts'
+import { installedNamed, installedNow, openMachine } from './machine.ts'
 
 export function files(context: MixContext) {
   return command({
@@ -17,13 +16,7 @@ export function files(context: MixContext) {
     examples: [{ description: 'what is in busybox?', command: 'mix files busybox' }],
     handler: async ({ name }): Promise<Answer> => {
       const machine = openMachine(context)
-      const installed = installedNow(machine)
-      const found = installed.find(one => one.name === name)
-      if (!found)
-        throw unknownPackage(
-          name,
-          installed.map(one => one.name),
-        )
+      const found = installedNamed(name, installedNow(machine))
       const entries = machine.store.record(found.path)?.manifest.entries ?? []
       const paths = entries
         .filter(({ type }) => type !== 'directory')

@@ -2,7 +2,7 @@ import { command } from 'cmd-ts'
 import { generations as all, currentGeneration } from '../../store/target/generations.ts'
 import { installedIn } from '../../store/target/installed.ts'
 import { jsonFlag } from '../args.ts'
-import { plural, table } from '../format.ts'
+import { moment, plural, table } from '../format.ts'
 import type { Answer } from '../report.ts'
 import type { MixContext } from './context.ts'
 import { openMachine } from './machine.ts'
@@ -27,7 +27,7 @@ export function generations(context: MixContext) {
         `${number}`,
         isCurrent ? 'current' : '',
         plural(packages, 'package'),
-        at === undefined ? 'the image' : new Date(at).toISOString().slice(0, 19).replace('T', ' '),
+        at === undefined ? 'the image' : moment(at),
         command ? `mix ${command.join(' ')}` : '',
       ])
       return { text: table(rows, [0]), record: { generations: found } }

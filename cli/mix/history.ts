@@ -2,6 +2,7 @@ import { command } from 'cmd-ts'
 import { generations } from '../../store/target/generations.ts'
 import { installedIn } from '../../store/target/installed.ts'
 import { jsonFlag } from '../args.ts'
+import { moment } from '../format.ts'
 import type { Answer } from '../report.ts'
 import type { MixContext } from './context.ts'
 import { openMachine } from './machine.ts'
@@ -24,8 +25,7 @@ export function history(context: MixContext) {
         changes: differences(versions[index - 1] ?? new Map(), versions[index] ?? new Map()),
       }))
       const text = records.map(({ generation, at, user, command, changes }) => {
-        const when =
-          at === undefined ? '' : ` ${new Date(at).toISOString().slice(0, 19).replace('T', ' ')}`
+        const when = at === undefined ? '' : ` ${moment(at)}`
         const who = user === undefined ? ' the image' : ` ${user}: mix ${command?.join(' ')}`
         return [`${generation}${when}${who}`, ...changes.map(change => `  ${change}`)].join('\n')
       })

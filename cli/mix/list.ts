@@ -30,7 +30,7 @@ export function list(context: MixContext) {
     ],
     handler: async ({ outdated, available }): Promise<Answer> => {
       const machine = openMachine(context)
-      if (available) return answer((await offeredBy(context)).filter(isNewest))
+      if (available) return answer([...newestOf(await offeredBy(context)).values()])
       const installed = installedNow(machine)
       if (!outdated) return answer(installed)
       const newest = newestOf(await offeredBy(context))
@@ -45,14 +45,6 @@ export function list(context: MixContext) {
       }
     },
   })
-}
-
-function isNewest(
-  one: { readonly name: string; readonly version: string },
-  _: number,
-  all: readonly { readonly name: string; readonly version: string }[],
-): boolean {
-  return newestOf(all).get(one.name)?.version === one.version
 }
 
 function answer(

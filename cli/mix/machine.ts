@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import { openStore } from '../../store/store.ts'
+import { unknownPackage } from '../../store/target/change.ts'
 import type { Machine } from '../../store/target/etc-files.ts'
 import { currentGeneration } from '../../store/target/generations.ts'
 import { type InstalledPackage, installedIn } from '../../store/target/installed.ts'
@@ -7,9 +8,25 @@ import type { MixContext } from './context.ts'
 
 /** The machine that the store is part of: packages put files below its root. */
 export function openMachine({ host, root }: MixContext): Machine {
-  return { store: openStore({ directory: root, host }), root: dirname(root) }
+  return { store: openStore({ directory: root, host }), root: machineRoot({ root }) }
 }
+
+/** The machine's own root directory, `/` on a real one. */
+export const machineRoot = ({ root }: Pick<MixContext, 'root'>): string => dirname(root)
 
 export function installedNow({ store }: Machine): InstalledPackage[] {
   return installedIn(store, currentGeneration(store).path)
+}
+
+/** The installed package of that name. Throws PACKAGE_UNKNOWN. */
+export function installedNamed(
+  name: string,
+  installed: readonly InstalledPackage[],
+): InstalledPackage {
+  const found = installed.find(one => one.name === name)
+  if (found) return found
+  throw unknownPackage(
+    name,
+    installed.map(one => one.name),
+  )
 }

@@ -6,7 +6,7 @@ import { type Digest, digestOfPath, isName, type StorePath } from '../../graph/s
 import type { CacheStorage } from '../../store/cache/storage.ts'
 import { knownIndex, openRepository } from '../../store/target/repository.ts'
 import type { MixContext } from './context.ts'
-import { openMachine } from './machine.ts'
+import { machineRoot } from './machine.ts'
 
 /** Where packages come from: an entry of `/etc/mix/repositories.json`. */
 export interface Repository {
@@ -24,8 +24,7 @@ export interface Offer extends PackageEntry {
 
 /** In order of preference. Throws PACKAGE_INVALID, naming the file, the field and its value. */
 export function repositoriesOf(context: MixContext): Repository[] {
-  const { root } = openMachine(context)
-  const at = join(root, 'etc/mix/repositories.json')
+  const at = join(machineRoot(context), 'etc/mix/repositories.json')
   const text = context.host.files.read(at)
   if (!text) return []
   const list: unknown = parseJson(text.toString(), at)
@@ -47,7 +46,7 @@ export function repositoriesOf(context: MixContext): Repository[] {
 
 /** Where what was last heard of a repository is kept. */
 export function stateOf(context: MixContext, { name }: Repository): string {
-  return join(openMachine(context).root, 'var/lib/mix', name)
+  return join(machineRoot(context), 'var/lib/mix', name)
 }
 
 /** All packages that repositories offer, as far as is known here; of one object, from the first repository. */

@@ -1,12 +1,13 @@
 import { join } from 'node:path'
 import { command } from 'cmd-ts'
 import { MixosError } from '../../graph/error.ts'
+import { warningOf } from '../../store/event.ts'
 import { openRepository, updateIndex } from '../../store/target/repository.ts'
 import { jsonFlag } from '../args.ts'
 import { plural } from '../format.ts'
 import type { Answer } from '../report.ts'
 import type { MixContext } from './context.ts'
-import { openMachine } from './machine.ts'
+import { machineRoot } from './machine.ts'
 import { offeredBy, type Repository, repositoriesOf, stateOf } from './offered.ts'
 
 export function update(context: MixContext) {
@@ -24,8 +25,7 @@ export function update(context: MixContext) {
         } catch (error) {
           if (!(error instanceof MixosError)) throw error
           // One that is down does not hide the others.
-          const { message, hint } = error
-          context.report({ type: 'warning', message, ...(hint !== undefined && { hint }) })
+          context.report(warningOf(error))
           failures.push(error)
         }
       }
@@ -43,7 +43,7 @@ async function updateOne(context: MixContext, repository: Repository): Promise<s
   const { name, url, root } = repository
   if (root === undefined) return `${name}: comes with the system`
   const { host, signal } = context
-  const trusted = host.files.read(join(openMachine(context).root, root))
+  const trusted = host.files.read(join(machineRoot(context), root))
   if (!trusted) {
     throw new MixosError(
       'REPOSITORY_INVALID',

@@ -1,11 +1,12 @@
 import { command, flag } from 'cmd-ts'
-import { openStore, type Store } from '../../store/store.ts'
+import type { Store } from '../../store/store.ts'
 import { repair } from '../../store/target/repair.ts'
 import { verify as verifyStore } from '../../store/verify.ts'
 import { jsonFlag } from '../args.ts'
 import type { Answer } from '../report.ts'
 import { verifyAnswer } from '../verify-answer.ts'
 import type { MixContext } from './context.ts'
+import { openMachine } from './machine.ts'
 import { objectsOf, offeredBy, storagesOf } from './offered.ts'
 
 export function verify(context: MixContext) {
@@ -24,7 +25,7 @@ export function verify(context: MixContext) {
       { description: 'make it so', command: 'mix verify --repair' },
     ],
     handler: async ({ repair: isRepair }): Promise<Answer> => {
-      const store = openStore({ directory: context.root, host: context.host })
+      const { store } = openMachine(context)
       return isRepair ? repaired(context, store) : verifyAnswer(store, verifyStore(store))
     },
   })

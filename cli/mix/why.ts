@@ -1,11 +1,10 @@
 import { command, positional } from 'cmd-ts'
 import { parseRequirement } from '../../graph/version-range.ts'
-import { unknownPackage } from '../../store/target/change.ts'
 import type { InstalledPackage } from '../../store/target/installed.ts'
 import { jsonFlag, PackageName } from '../args.ts'
 import type { Answer } from '../report.ts'
 import type { MixContext } from './context.ts'
-import { installedNow, openMachine } from './machine.ts'
+import { installedNamed, installedNow, openMachine } from './machine.ts'
 
 export function why(context: MixContext) {
   return command({
@@ -18,12 +17,7 @@ export function why(context: MixContext) {
     examples: [{ description: 'who needs openssl?', command: 'mix why openssl' }],
     handler: async ({ name }): Promise<Answer> => {
       const installed = installedNow(openMachine(context))
-      const found = installed.find(one => one.name === name)
-      if (!found)
-        throw unknownPackage(
-          name,
-          installed.map(one => one.name),
-        )
+      const found = installedNamed(name, installed)
       const chain = chainTo(found, installed)
       const names = chain.map(one => one.name)
       const text = found.isRequested

@@ -1,6 +1,5 @@
 import type { Derivation } from '../../graph/derivation.ts'
-import { script } from '../build-support/script.ts'
-import { descriptionOf } from '../build-support/target-package.ts'
+import { plainPackage } from '../build-support/target-package.ts'
 import { grubModules } from './grub.ts'
 
 export interface GrubImagesSpec {
@@ -16,21 +15,17 @@ export interface GrubImagesSpec {
  * for the EFI partition. Where they are started from is the disk where they look for `/boot/grub/grub.cfg`.
  */
 export function grubImages({ version, seeds, grub }: GrubImagesSpec): Derivation {
-  const [packageInfoPath, packageInfo] = descriptionOf({
-    name: 'grub-images',
-    version,
-    description: 'The boot loader of an installed system, for BIOS and UEFI',
-    license: 'GPL-3.0-or-later',
-    homepage: 'https://www.gnu.org/software/grub/',
-  })
-  return script({
+  return plainPackage({
+    about: {
+      description: 'The boot loader of an installed system, for BIOS and UEFI',
+      license: 'GPL-3.0-or-later',
+      homepage: 'https://www.gnu.org/software/grub/',
+    },
     name: 'grub-images',
     version,
     root: seeds,
     inputs: { grub },
     env: {
-      packageInfo,
-      packageInfoPath,
       modulesPc: [...grubModules.both, ...grubModules.disk, ...grubModules.pc].join(' '),
       modulesEfi: [...grubModules.both, ...grubModules.disk, ...grubModules.efi].join(' '),
     },
@@ -40,8 +35,7 @@ export function grubImages({ version, seeds, grub }: GrubImagesSpec): Derivation
 
 // The first sector of the disk loads the one where its own field says, and that one loads those after it.
 const build = `
-mkdir -p "$out/share/grub" "$out/$(dirname "$packageInfoPath")"
-printf '%s' "$packageInfo" >"$out/$packageInfoPath"
+mkdir -p "$out/share/grub"
 cd "$out/share/grub"
 image() { # DIRECTORY FORMAT FILE MODULES
   "$grub/bin/grub-mkimage" -d "$grub/lib/grub/$1" -O "$2" -p '(,gpt3)/boot/grub' -o "$3" $4

@@ -46,6 +46,22 @@ export function targetPackage(spec: TargetPackageSpec): Derivation {
   })
 }
 
+export interface PlainPackageSpec extends ScriptSpec {
+  /** Its name is that of the derivation unless it says otherwise. */
+  readonly about: Omit<PackageSpec, 'name' | 'version'> & { readonly name?: string }
+}
+
+/** A package that is not compiled: a script that fills `$out`, which is then given what the package says of itself. */
+export function plainPackage({ about, ...spec }: PlainPackageSpec): Derivation {
+  const { name, version } = spec
+  const [packageInfoPath, packageInfo] = descriptionOf({ name, version, ...about })
+  return script({
+    ...spec,
+    env: { ...spec.env, packageInfo, packageInfoPath },
+    script: `${spec.script}\ncd "$out"\n${describe}`,
+  })
+}
+
 const headersOf = (libraries: Readonly<Record<string, Derivation>>) =>
   Object.fromEntries(
     Object.entries(libraries).map(([name, library]) => [`${name}_dev`, output(library, 'dev')]),
@@ -64,6 +80,11 @@ export CC=$host-gcc CXX=$host-g++ AR=$host-ar RANLIB=$host-ranlib STRIP=$host-st
 export CFLAGS="-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2" CXXFLAGS="-O2 -fstack-protector-strong"
 `
 
+const describe = `\
+mkdir -p "$(dirname "$packageInfoPath")"
+printf '%s' "$packageInfo" >"$packageInfoPath"
+`
+
 // The search path of libraries is kept as the linker wrote it: those are the references to what is linked.
 const finish = `
 cd "$out"
@@ -76,9 +97,7 @@ fi
 find . -type f \\( -perm -0100 -o -name '*.so*' \\) | while read -r file; do
   if [ "$(head -c 4 "$file" | tail -c 3)" = ELF ]; then $STRIP --strip-unneeded "$file"; fi
 done
-mkdir -p "$(dirname "$packageInfoPath")"
-printf '%s' "$packageInfo" >"$packageInfoPath"
-`
+${describe}`
 
 /** True for what targetPackage() made: it can be installed on a running system. */
 export function isTargetPackage({ env }: Derivation): boolean {

@@ -1,7 +1,12 @@
 import { join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
-import { checkPackageInfo, type PackageEntry } from '../../graph/package-index.ts'
-import { type PackageInfo, packageInfoPath, parsePackageInfo } from '../../graph/package-info.ts'
+import { checkPackageInfo, type PackageEntry, parseJson } from '../../graph/package-index.ts'
+import {
+  PACKAGES,
+  type PackageInfo,
+  packageInfoPath,
+  parsePackageInfo,
+} from '../../graph/package-info.ts'
 import type { StorePath } from '../../graph/store-path.ts'
 import { readIndex } from '../cache/pull.ts'
 import type { CacheStorage } from '../cache/storage.ts'
@@ -10,7 +15,7 @@ import type { Store } from '../store.ts'
 
 /** What a package's object says of itself. Throws PACKAGE_INVALID for an object that is no package. */
 export function packageInfoOf(store: Store, path: StorePath): PackageInfo {
-  const directory = packageInfoPath('').slice(0, -'.json'.length)
+  const directory = `${PACKAGES}/`
   const entries = store.record(path)?.manifest.entries ?? []
   const found = entries.filter(entry => entry.path.startsWith(directory) && entry.type === 'file')
   const [only] = found
@@ -57,13 +62,4 @@ export async function entriesOf(
     entries.push({ ...info, path, hash, closure, sizes, downloads })
   }
   return entries
-}
-
-function parseJson(text: string, source: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    throw new MixosError('PACKAGE_INVALID', `${source} is not JSON`, { cause: error })
-  }
 }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { MixosError } from '../../graph/error.ts'
 import {
+  byNameAndVersion,
   formatPackageIndex,
   type PackageEntry,
   type PackageIndex,
@@ -236,9 +237,6 @@ function indexAfter(
   }
   return { packages: [...byName.values()].sort(byNameAndVersion) }
 }
-
-const byNameAndVersion = (a: PackageEntry, b: PackageEntry): number =>
-  (a.name === b.name ? a.version < b.version : a.name < b.name) ? -1 : 1
 
 /** What the last publication needed stays for those who began to read it. */
 async function prune(

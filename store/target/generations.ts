@@ -30,22 +30,26 @@ export function generations(store: Store): Generation[] {
   if (!files.lstat(directory)) return []
   return files
     .list(directory)
-    .filter(name => /^[1-9][0-9]*$/.test(name))
-    .map(name => ({
-      number: Number(name),
-      path: objectAt(store, join(directory, name)),
-      made: madeOf(store, name),
-    }))
+    .filter(isNumber)
+    .map(name => generationAt(store, name))
     .sort((a, b) => a.number - b.number)
+}
+
+const isNumber = (name: string): boolean => /^[1-9][0-9]*$/.test(name)
+
+function generationAt(store: Store, name: string): Generation {
+  const path = objectAt(store, join(directoryOf(store), name))
+  return { number: Number(name), path, made: madeOf(store, name) }
 }
 
 /** Throws PACKAGE_INVALID where there is no profile, which an image always has. */
 export function currentGeneration(store: Store): Generation {
   const { files } = store.host
   const link = join(directoryOf(store), 'current')
-  const number = files.lstat(link) && Number(files.readLink(link))
-  const current = generations(store).find(generation => generation.number === number)
-  if (current) return current
+  const name = files.lstat(link) ? files.readLink(link) : ''
+  // Whoever only asks what is installed does not wait for the history to be read.
+  if (isNumber(name) && files.lstat(join(directoryOf(store), name)))
+    return generationAt(store, name)
   throw new MixosError('PACKAGE_INVALID', `${link} leads to no generation`, {
     hint: 'choose one with: mix rollback N',
   })
@@ -66,7 +70,7 @@ export async function addGeneration(
     data: `${JSON.stringify(made)}\n`,
     scratch: store.layout.scratch,
   })
-  await placeLink(store, store.hostPath(path), at)
+  placeLink(store, store.hostPath(path), at)
   await flush(store.host, [directoryOf(store)])
 }
 
@@ -84,14 +88,14 @@ export async function switchTo(
   store: Store,
   { number }: { readonly number: number },
 ): Promise<void> {
-  await placeLink(store, String(number), join(directoryOf(store), 'current'))
+  placeLink(store, String(number), join(directoryOf(store), 'current'))
   await flush(store.host, [directoryOf(store)])
 }
 
-async function placeLink({ host, layout }: Store, target: string, at: string): Promise<void> {
-  const temp = join(layout.scratch, host.randomHex(20))
-  host.files.symlink(target, temp)
-  host.files.rename(temp, at)
+function placeLink(store: Store, target: string, at: string): void {
+  const temp = store.scratchPath()
+  store.host.files.symlink(target, temp)
+  store.host.files.rename(temp, at)
 }
 
 function objectAt(store: Store, link: string): StorePath {

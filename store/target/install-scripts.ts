@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
+import { scriptPath } from '../../graph/mixpkg.ts'
 import { absolute } from '../../graph/store-path.ts'
 import type { Machine } from './etc-files.ts'
 import type { InstalledPackage } from './installed.ts'
@@ -19,7 +20,7 @@ export async function runInstallScript(
     onLine,
   }: { package: InstalledPackage; onLine: (line: string) => void },
 ): Promise<void> {
-  const script = `libexec/mix/${name}/${when}.sh`
+  const script = scriptPath(name, `${when}.sh`)
   if (!store.host.files.lstat(join(store.hostPath(path), script))) return
   const at = root === '/' ? `${absolute(path)}/${script}` : join(store.hostPath(path), script)
   const child = store.host.processes.spawn('/bin/sh', [at], {

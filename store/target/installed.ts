@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
-import { type PackageInfo, parsePackageInfo } from '../../graph/package-info.ts'
+import { PACKAGES, type PackageInfo, parsePackageInfo } from '../../graph/package-info.ts'
 import { parseStorePath, type StorePath } from '../../graph/store-path.ts'
 import type { Store } from '../store.ts'
 import { REQUESTED } from './profile-tree.ts'
@@ -10,8 +10,6 @@ export interface InstalledPackage extends PackageInfo {
   /** Somebody asked for it by name; false for what came along because another package needs it. */
   readonly isRequested: boolean
 }
-
-const PACKAGES = 'share/mix/packages'
 
 /** The packages of a profile, by name. Throws PACKAGE_INVALID where a description cannot be read. */
 export function installedIn(store: Store, profile: StorePath): InstalledPackage[] {

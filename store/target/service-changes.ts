@@ -1,5 +1,5 @@
 import { MixosError } from '../../graph/error.ts'
-import type { Report } from '../event.ts'
+import { type Report, warningOf } from '../event.ts'
 import type { Machine } from './etc-files.ts'
 import type { InstalledPackage } from './installed.ts'
 import { disable, restart, services } from './services.ts'
@@ -30,8 +30,7 @@ export async function followServices(
       else if (state === 'running') await restart(machine, name, options)
     } catch (error) {
       if (!(error instanceof MixosError) || error.code === 'CANCELLED') throw error
-      const { message, hint } = error
-      options.report({ type: 'warning', message, ...(hint !== undefined && { hint }) })
+      options.report(warningOf(error))
     }
   }
 }

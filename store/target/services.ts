@@ -33,8 +33,7 @@ export interface ServiceOptions {
 
 /** Sorted by name. */
 export function services(machine: Machine): Service[] {
-  const names = new Set([...provided(machine), ...enabled(machine)])
-  return [...names].sort().map(name => serviceOf(machine, name))
+  return serviceNames(machine).map(name => serviceOf(machine, name))
 }
 
 /** Has it started now, and with the machine from now on. No-op for one that is enabled and up. */
@@ -211,7 +210,7 @@ function isSupervised({ store: { host } }: Machine, directory: string): boolean 
 }
 
 function requireService(machine: Machine, name: string): void {
-  const known = services(machine).map(service => service.name)
+  const known = serviceNames(machine)
   if (known.includes(name)) return
   const close = nearest(name, known)
   throw new MixosError('NAME_UNKNOWN', `no service is named ${JSON.stringify(name)}`, {
@@ -221,12 +220,11 @@ function requireService(machine: Machine, name: string): void {
   })
 }
 
-function provided(machine: Machine): string[] {
-  const { store } = machine
-  return namesIn(machine, join(store.layout.profiles, 'system/current/etc/sv'))
+function serviceNames(machine: Machine): string[] {
+  const provided = join(machine.store.layout.profiles, 'system/current/etc/sv')
+  const names = [provided, enabledDirectory(machine)].flatMap(at => namesIn(machine, at))
+  return [...new Set(names)].sort()
 }
-
-const enabled = (machine: Machine): string[] => namesIn(machine, enabledDirectory(machine))
 
 function namesIn({ store: { host } }: Machine, directory: string): string[] {
   return host.files.lstat(directory) ? host.files.list(directory).filter(isName) : []

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import type { StorePath } from '../../graph/store-path.ts'
 import type { Report } from '../event.ts'
@@ -200,8 +200,10 @@ async function complete(machine: Machine, options: TransitionOptions): Promise<v
   const text = store.host.files.read(journalOf(machine))
   if (!text) return
   const journal = parseJournal(text.toString(), journalOf(machine))
-  const find = (number: number) => generations(store).find(one => one.number === number)
-  const [from, to] = [find(journal.from), find(journal.to)]
+  const all = generations(store)
+  const [from, to] = [journal.from, journal.to].map(wanted =>
+    all.find(({ number }) => number === wanted),
+  )
   const current = currentGeneration(store).number
   if (!from || !to || (current !== from.number && current !== to.number)) return forget(machine)
   const { isNew } = journal
@@ -219,9 +221,10 @@ async function complete(machine: Machine, options: TransitionOptions): Promise<v
   await forget(machine)
 }
 
-async function forget({ store, root }: Machine): Promise<void> {
-  store.host.files.unlink(journalOf({ store, root }))
-  await store.host.files.sync(join(store.layout.profiles, 'system'))
+async function forget(machine: Machine): Promise<void> {
+  const { files } = machine.store.host
+  files.unlink(journalOf(machine))
+  await files.sync(dirname(journalOf(machine)))
 }
 
 /** Of packages that are new in the generation, in their order there. */

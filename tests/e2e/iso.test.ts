@@ -17,6 +17,7 @@ import { machineMirrors } from '../../store/mirrors.ts'
 import { realize } from '../../store/realize.ts'
 import { openStore } from '../../store/store.ts'
 import { openConsole } from '../helpers/console.ts'
+import { logIn } from '../helpers/guest.ts'
 
 const MEGABYTE = 1_000_000
 const run = promisify(execFile)
@@ -131,13 +132,7 @@ for (const [firmware, flags] of [
         process.env,
       )
       try {
-        await machine.until(/login: $/, 120)
-        machine.send('root')
-        await machine.until(/# $/, 30)
-        const ask = async (command: string): Promise<string> => {
-          machine.send(`${command}; echo "=end"`)
-          return (await machine.until(/\n=end[\s\S]*# $/, 30)).split('\r\n').slice(1).join('\n')
-        }
+        const { ask } = await logIn(machine)
         t.regex(await ask('uname -sr'), /Linux 6\.12\.\d+-mixos/)
         t.regex(
           await ask('readlink /bin/sh || readlink -f /bin/sh'),

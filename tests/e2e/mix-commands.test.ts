@@ -4,13 +4,11 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { StorePath } from '../../graph/store-path.ts'
 import { writeMixpkg } from '../../store/builtins/mixpkg.ts'
-import { nodeHost } from '../../store/hosts/node.ts'
 import { removeTree } from '../../store/remove.ts'
-import { generateRepositoryKeys, readRepositoryKeys } from '../../store/repository/keys.ts'
-import { publish } from '../../store/repository/publish.ts'
 import type { Store } from '../../store/store.ts'
 import type { Machine } from '../../store/target/etc-files.ts'
 import { addPackage } from '../helpers/package.ts'
+import { keysOf, published } from '../helpers/repository.ts'
 import type { CliResult } from '../helpers/run-cli.ts'
 import { machineAt, newMachine, watching } from '../helpers/target-machine.ts'
 import { cutShort, filesStep, memoryDirectory, tempStore } from '../helpers/temp-store.ts'
@@ -211,16 +209,9 @@ function useRepository({ root }: Machine, { url }: { url: string }): void {
 /** A signed repository with a library and two versions of a server. */
 async function repositoryOf(t: ExecutionContext, name: string): Promise<{ directory: string }> {
   const directory = memoryDirectory(t)
-  const keys = join(memoryDirectory(t), 'keys')
-  await generateRepositoryKeys(nodeHost, keys)
   const store = tempStore(t)
-  await publish(store, {
-    directory,
-    packages: await packagesIn(store, name),
-    keys: readRepositoryKeys(nodeHost, keys),
-    now: Date.now(),
-    ...watching(),
-  })
+  const keys = keysOf(name === 'team' ? 'a' : 'b')
+  await published(store, directory, await packagesIn(store, name), { keys, now: Date.now() })
   return { directory }
 }
 

@@ -6,14 +6,12 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { StorePath } from '../../graph/store-path.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
-import { generateRepositoryKeys, readRepositoryKeys } from '../../store/repository/keys.ts'
-import { publish } from '../../store/repository/publish.ts'
 import type { Store } from '../../store/store.ts'
 import { openConsole } from '../helpers/console.ts'
 import { logIn } from '../helpers/guest.ts'
 import { noise } from '../helpers/http-server.ts'
 import { addPackage } from '../helpers/package.ts'
-import { watching } from '../helpers/target-machine.ts'
+import { published } from '../helpers/repository.ts'
 import { tempDirectory, tempStore } from '../helpers/temp-store.ts'
 
 // With as little memory as a machine may have, half of which is its disk.
@@ -94,8 +92,6 @@ type Lie = (bytes: Buffer) => Buffer | undefined
 /** A signed repository on a server of this host, which may lie about what is in it. */
 async function repositoryOf(t: ExecutionContext) {
   const directory = tempDirectory(t)
-  const keys = join(tempDirectory(t), 'keys')
-  await generateRepositoryKeys(nodeHost, keys)
   const store = tempStore(t)
   const packages: StorePath[] = []
   let lies: { path: RegExp; lie: Lie } = { path: /never/, lie: bytes => bytes }
@@ -121,13 +117,7 @@ async function repositoryOf(t: ExecutionContext) {
     },
     publish: async (...added: readonly StorePath[]): Promise<void> => {
       packages.push(...added)
-      await publish(store, {
-        directory,
-        packages,
-        keys: readRepositoryKeys(nodeHost, keys),
-        now: Date.now(),
-        ...watching(),
-      })
+      await published(store, directory, packages, { now: Date.now() })
     },
   }
 }

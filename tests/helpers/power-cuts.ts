@@ -35,7 +35,8 @@ interface State {
 }
 
 // As long as the changes take in a machine that is emulated.
-const MILLISECONDS = { installNginx: 12_000, others: 5_000 }
+const millisecondsOf = ({ command }: Change): number =>
+  command.includes('install nginx') ? 12_000 : 5_000
 
 /**
  * Cuts the power of an installed machine again and again, at moments that the seed decides. After each start,
@@ -54,9 +55,7 @@ export async function* powerCuts(
     for (let done = 0; done < count; done++) {
       const changes = changesOf(state)
       const change = changes[Math.floor(random() * changes.length)] as Change
-      const longest =
-        MILLISECONDS[change.command.includes('install nginx') ? 'installNginx' : 'others']
-      const milliseconds = Math.floor(random() * longest)
+      const milliseconds = Math.floor(random() * millisecondsOf(change))
       shell.send(change.command)
       await sleep(milliseconds)
       await machine.cutPower()

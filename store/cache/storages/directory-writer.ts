@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import { MixosError } from '../../../graph/error.ts'
+import { isDiskFull } from '../../disk-full.ts'
 import type { Host } from '../../host.ts'
 import { flush } from '../../write.ts'
 
@@ -111,7 +112,7 @@ function refusal(error: unknown, path: string): unknown {
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
     return new MixosError('CACHE_READ_ONLY', `may not write ${path}: ${code}`, because)
   }
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
+  if (isDiskFull(error)) {
     return new MixosError('DISK_FULL', `no space left for ${path}`, {
       hint: 'free some space, for instance with: mixos cache gc',
       ...because,

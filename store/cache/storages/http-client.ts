@@ -1,7 +1,12 @@
 import type { Dispatcher } from 'undici'
 import { MixosError } from '../../../graph/error.ts'
-import { exchange, type HttpAnswer, type HttpRequest, type Line } from './http-exchange.ts'
-import type { Patience } from './http-patience.ts'
+import {
+  exchange,
+  type HttpAnswer,
+  type HttpRequest,
+  type Line,
+  type Patience,
+} from './http-exchange.ts'
 import { turnstile } from './http-turns.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>

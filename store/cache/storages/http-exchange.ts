@@ -3,7 +3,6 @@ import type { Dispatcher } from 'undici'
 import { MixosError } from '../../../graph/error.ts'
 import { type Body, type BodyPart, bodyOf } from './http-body.ts'
 import { codeOf, nameOf, reasonOf, unavailable } from './http-failure.ts'
-import type { Patience } from './http-patience.ts'
 import { stallWatch } from './http-stall.ts'
 import { onAbort } from './on-abort.ts'
 
@@ -25,6 +24,14 @@ export interface HttpHead {
 
 export interface HttpAnswer extends HttpHead {
   readonly body: Uint8Array
+}
+
+/** How long to wait for a sign of the far end, in milliseconds. */
+export interface Patience {
+  /** For a connection, for an answer, and for its next kilobyte. */
+  readonly answer: number
+  /** The same where something is changed, which takes the far end's disk. */
+  readonly change: number
 }
 
 /** What the requests to one server know of each other. */
