@@ -2,11 +2,11 @@ import { basename, join } from 'node:path'
 import { closureOf, topologicalOrder } from '../graph/closure.ts'
 import { MixosError } from '../graph/error.ts'
 import { digestOfPath, parseStorePath, type StorePath } from '../graph/store-path.ts'
-import { pathLock } from './path-lock.ts'
 import type { RecordHead } from './records.ts'
 import { removeTree } from './remove.ts'
 import { listRoots, staleRoots } from './roots.ts'
 import type { Store } from './store.ts'
+import { storeLock } from './store-lock.ts'
 import { parseTrace } from './traces.ts'
 import { flush } from './write.ts'
 
@@ -36,7 +36,6 @@ export function garbageOf(store: Store): Collected {
   const records = new Set(valid.map(path => layout.record(digestOfPath(path))))
   const leftovers = [
     ...list(layout.scratch),
-    ...list(layout.locks).filter(path => path !== layout.lock('store')),
     ...list(layout.objects).filter(
       path => !isValid.has(parseStorePath(path.slice(layout.objects.length + 1)) as StorePath),
     ),
@@ -78,7 +77,7 @@ export async function collect(
   options: { signal: AbortSignal; onWait?: () => void },
 ): Promise<Collected> {
   const { host, layout } = store
-  const lock = await pathLock(host, layout.lock('store'), options)
+  const lock = await storeLock(store, 'store', options)
   try {
     const garbage = garbageOf(store)
     for (const path of garbage.leftovers) removeTree(host, path)

@@ -62,8 +62,8 @@ export interface Files {
   checkpoint(path: string): void
   /** Bytes that an ordinary user may still write to the file system that holds `path`. */
   freeSpace(path: string): number
-  /** An advisory lock that ends with the process; false where another holder is in the way. */
-  tryLock(fd: number, how: 'shared' | 'exclusive'): boolean
+  /** An advisory lock of the file or of one byte of it, which ends with the process; false where another is in the way. */
+  tryLock(fd: number, how: 'shared' | 'exclusive', byte?: number): boolean
 }
 
 export interface Processes {

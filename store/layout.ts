@@ -12,12 +12,11 @@ export interface Layout {
   readonly profiles: string
   readonly logs: string
   readonly scratch: string
-  readonly locks: string
+  readonly lock: string
   object(path: StorePath): string
   record(digest: Digest): string
   trace(hash: DerivationHash | ResolvedHash): string
   log(hash: DerivationHash): string
-  lock(name: string): string
 }
 
 export function layoutOf(directory: string): Layout {
@@ -26,7 +25,6 @@ export function layoutOf(directory: string): Layout {
   const records = at('db', 'objects')
   const traces = at('db', 'traces')
   const logs = at('log')
-  const locks = at('locks')
   return {
     directory,
     version: at('version'),
@@ -37,12 +35,11 @@ export function layoutOf(directory: string): Layout {
     profiles: at('profiles'),
     logs,
     scratch: at('tmp'),
-    locks,
+    lock: at('lock'),
     // These are asked for in thousands, and joining with checks would be most of their cost.
     object: path => `${objects}/${path}`,
     record: digest => `${records}/${digest}.json`,
     trace: hash => `${traces}/${hash}`,
     log: hash => `${logs}/${hash}.log`,
-    lock: name => `${locks}/${name}.lock`,
   }
 }

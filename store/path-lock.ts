@@ -35,12 +35,18 @@ export function tryPathLock(
 }
 
 /** Waits for the lock. Throws CANCELLED where `signal` aborts first. */
-export async function pathLock(host: Host, path: string, options: LockOptions = {}): Promise<Lock> {
-  const { how = 'exclusive', signal, onWait } = options
+export function pathLock(host: Host, path: string, options: LockOptions = {}): Promise<Lock> {
+  return waitForLock(() => tryPathLock(host, path, options.how), options)
+}
+
+export async function waitForLock(
+  take: () => Lock | undefined,
+  { signal, onWait }: LockOptions,
+): Promise<Lock> {
   for (let attempt = 0; ; attempt++) {
     if (signal?.aborted)
       throw new MixosError('CANCELLED', 'cancelled while waiting for another process')
-    const lock = tryPathLock(host, path, how)
+    const lock = take()
     if (lock) return lock
     if (attempt === 0) onWait?.()
     // Polled, because a blocking wait would hold one of the few threads that also sync files.

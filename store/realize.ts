@@ -5,10 +5,10 @@ import type { Report } from './event.ts'
 import { knownIn, substitutesFor } from './known.ts'
 import { firstOf } from './maker.ts'
 import type { Mirrors } from './mirrors.ts'
-import { pathLock } from './path-lock.ts'
 import { addRoot } from './roots.ts'
 import { Run } from './run.ts'
 import { asStoreError, type Store } from './store.ts'
+import { storeLock } from './store-lock.ts'
 import type { Substituter } from './substituter.ts'
 
 /** What the sandbox is made of, as derivations that need no sandbox. */
@@ -79,7 +79,7 @@ export async function realize(
   const { signal, report } = options
   const waiting = () =>
     report({ type: 'warning', message: 'waiting for a garbage collection to end' })
-  const inUse = await pathLock(store.host, store.layout.lock('store'), {
+  const inUse = await storeLock(store, 'store', {
     how: 'shared',
     signal,
     onWait: waiting,

@@ -2,8 +2,8 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { blake3Hex } from '../graph/blake3.ts'
 import { MixosError } from '../graph/error.ts'
 import { digestOf, type ObjectHash, parseStorePath, type StorePath } from '../graph/store-path.ts'
-import { pathLock } from './path-lock.ts'
 import type { Store } from './store.ts'
+import { storeLock } from './store-lock.ts'
 import { flush } from './write.ts'
 
 /** Something that keeps an object, and all it refers to, from being collected. */
@@ -26,7 +26,7 @@ export async function addRoot(store: Store, link: string, path: StorePath): Prom
     })
   }
   const name = digestOf(blake3Hex(at) as ObjectHash)
-  const lock = await pathLock(store.host, store.layout.lock(name))
+  const lock = await storeLock(store, name)
   try {
     await register(store, name, at)
     await point(store, at, store.hostPath(path))

@@ -9,10 +9,10 @@ import type { Done } from './event.ts'
 import { hasAll, knownIn, substitutesFor } from './known.ts'
 import { type Inputs, Maker } from './maker.ts'
 import { headOf } from './object-closure.ts'
-import { pathLock } from './path-lock.ts'
 import type { Realized, RealizeOptions } from './realize.ts'
 import { type Slots, slotsOf } from './slots.ts'
 import { asStoreError, type Store } from './store.ts'
+import { storeLock } from './store-lock.ts'
 import type { Substitute } from './substituter.ts'
 
 // Of downloads, the network is what limits, not the processor.
@@ -226,8 +226,7 @@ export class Run {
     const drv = step.derivation
     const waiting = () =>
       this.#options.report({ type: 'waiting', step: step.hash, label: labelOf(drv) })
-    const { host, layout } = this.#store
-    const lock = await pathLock(host, layout.lock(resolved), {
+    const lock = await storeLock(this.#store, resolved, {
       signal: this.#signal,
       onWait: waiting,
     })

@@ -11,7 +11,6 @@ import { isDiskFull } from './disk-full.ts'
 import type { Host } from './host.ts'
 import { type Ingested, type IngestOptions, ingest } from './ingest.ts'
 import { type Layout, layoutOf } from './layout.ts'
-import { pathLock } from './path-lock.ts'
 import {
   formatRecord,
   type ObjectRecord,
@@ -21,6 +20,7 @@ import {
   recordOf,
 } from './records.ts'
 import { removeTree } from './remove.ts'
+import { storeLock } from './store-lock.ts'
 import { formatTrace, parseTrace, type Trace } from './traces.ts'
 import { eachOf, flush, writeDurably } from './write.ts'
 
@@ -176,10 +176,11 @@ async function syncTree(
  * Gives a synced tree its name and then its record. A crash in between leaves a tree without a record,
  * which is no object: the next publisher replaces it.
  */
-async function publish({ host, layout }: Store, object: Ingested, from: string): Promise<void> {
+async function publish(store: Store, object: Ingested, from: string): Promise<void> {
+  const { host, layout } = store
   const at = layout.object(object.path)
   const record = layout.record(digestOfPath(object.path))
-  const lock = await pathLock(host, layout.lock(digestOfPath(object.path)))
+  const lock = await storeLock(store, digestOfPath(object.path))
   try {
     if (host.files.lstat(record) && host.files.lstat(at)) return
     removeTree(host, at)
@@ -238,7 +239,6 @@ function makeLayout(host: Host, layout: Layout): void {
       layout.profiles,
       layout.logs,
       layout.scratch,
-      layout.locks,
     ]) {
       files.makeDirectory(path)
     }
@@ -267,7 +267,7 @@ function readVersion(host: Host, { directory, version }: Layout): string | undef
   }
 }
 
-const LAYOUT = new Set(['version', 'store', 'db', 'roots', 'profiles', 'log', 'tmp', 'locks'])
+const LAYOUT = new Set(['version', 'store', 'db', 'roots', 'profiles', 'log', 'tmp', 'lock'])
 
 /** An error of the file system as one that names the store and what to do; any other error as it is. */
 export function asStoreError(error: unknown, directory: string): unknown {

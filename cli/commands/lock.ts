@@ -71,18 +71,18 @@ function update(context: Context) {
 
 async function writeUpdated(context: Context, names: readonly string[]): Promise<Update> {
   const { signal, report, project } = context
-  const [store, { updateLock }, { machineMirrors }, { writeDurably }, { pathLock }] =
+  const [store, { updateLock }, { machineMirrors }, { writeDurably }, { storeLock }] =
     await Promise.all([
       openHome(context),
       import('../../store/lock-update.ts'),
       import('../../store/mirrors.ts'),
       import('../../store/write.ts'),
-      import('../../store/path-lock.ts'),
+      import('../../store/store-lock.ts'),
     ])
   const { host, layout } = store
   const path = join(project, 'flake-free.lock')
   // Keeps a collection of garbage from deleting what is fetched.
-  const inUse = await pathLock(host, layout.lock('store'), { how: 'shared', signal })
+  const inUse = await storeLock(store, 'store', { how: 'shared', signal })
   try {
     const updated = await updateLock({
       host,

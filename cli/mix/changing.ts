@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import { flag } from 'cmd-ts'
 import { MixosError } from '../../graph/error.ts'
-import { pathLock } from '../../store/path-lock.ts'
+import { storeLock } from '../../store/store-lock.ts'
 import {
   type Candidate,
   type Change,
@@ -48,9 +48,9 @@ export async function change(
   want: () => Promise<Wanted>,
   flags: ChangeOptions,
 ): Promise<Answer> {
-  const { host, layout } = openMachine(context).store
+  const { store } = openMachine(context)
   const { signal, report } = context
-  const inUse = await pathLock(host, layout.lock('store'), {
+  const inUse = await storeLock(store, 'store', {
     how: 'shared',
     signal,
     onWait: () => report({ type: 'warning', message: 'waiting for mix gc' }),

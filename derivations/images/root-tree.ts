@@ -52,7 +52,7 @@ const build = `
 mkdir root
 cd root
 mkdir -p dev etc home mnt proc root/.ssh run sys tmp usr var/cache var/empty var/lib var/log var/spool var/tmp
-mkdir -p mix/db/objects mix/db/traces mix/locks mix/log mix/roots mix/store mix/tmp
+mkdir -p mix/db/objects mix/db/traces mix/log mix/roots mix/store mix/tmp
 mkdir -p mix/profiles/system mix/profiles/mix var/lib/mix/medium
 echo 1 >mix/version
 xargs -a "$closure/paths" cp -a -t mix/store

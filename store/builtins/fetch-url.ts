@@ -1,7 +1,7 @@
 import { labelOf } from '../../graph/derivation.ts'
 import { MixosError } from '../../graph/error.ts'
 import { fetchPinned } from '../fetch-pinned.ts'
-import { pathLock } from '../path-lock.ts'
+import { storeLock } from '../store-lock.ts'
 import type { Builtin } from './builtin.ts'
 
 /** Any of the URLs, only these bytes. A partial file stays under the content's hash, to be resumed. */
@@ -19,7 +19,7 @@ export const fetchUrl: Builtin = async ({
   if (!fetch) throw new MixosError('DERIVATION_INVALID', `${label} fetches, but does not say what`)
   const content = fetch.hash.replace(':', '-')
   const path = `${store.layout.scratch}/${content}.part`
-  const lock = await pathLock(store.host, store.layout.lock(content), { signal })
+  const lock = await storeLock(store, content, { signal })
   try {
     await fetchPinned(store.host, fetch, { path, label, mirrors, signal, onProgress, warn })
     store.host.files.rename(path, target)

@@ -10,12 +10,16 @@ const SHARED = 0
 const EXCLUSIVE = 1
 const HELD = ['EAGAIN', 'EACCES']
 
-/** The locks that node.ts has: of the open file, not of the process, and over all of it. */
-function tryLock(fd: number, how: 'shared' | 'exclusive'): boolean {
+/** The locks that node.ts has: of the open file, not of the process. */
+function tryLock(fd: number, how: 'shared' | 'exclusive', byte?: number): boolean {
   const { fcntl } = library()
-  // struct flock: the type and, zero, the rest: from the start of the file to its end.
+  // struct flock: the type, where to count from (0: the file's start), the first byte and how many (0: all).
   const lock = Buffer.alloc(32)
   lock.writeInt16LE(how === 'shared' ? SHARED : EXCLUSIVE, 0)
+  if (byte !== undefined) {
+    lock.writeBigInt64LE(BigInt(byte), 8)
+    lock.writeBigInt64LE(1n, 16)
+  }
   if (fcntl(fd, SET_LOCK_OF_DESCRIPTION, ptr(lock)) === 0) return true
   const code = lastError()
   if (HELD.includes(code)) return false

@@ -3,13 +3,19 @@ import { hostWith } from './machine.ts'
 
 /** The real machine, under Node. */
 export const nodeHost = hostWith({
-  tryLock: (fd, how) => locks().tryLock(fd, { shared: how === 'shared' }),
+  tryLock: (fd, how, byte) => {
+    const shared = how === 'shared'
+    return byte === undefined
+      ? locks().tryLock(fd, 0, 0, { shared })
+      : locks().tryLock(fd, byte, 1, { shared })
+  },
   // No machine is started from a store of Node's.
   checkpoint: () => undefined,
 })
 
 interface Locks {
-  tryLock(fd: number, options: { shared: boolean }): boolean
+  /** A length of 0 is all from `offset` on. */
+  tryLock(fd: number, offset: number, length: number, options: { shared: boolean }): boolean
 }
 
 let loaded: Locks | undefined

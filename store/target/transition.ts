@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import type { StorePath } from '../../graph/store-path.ts'
 import type { Report } from '../event.ts'
-import { pathLock } from '../path-lock.ts'
+import { storeLock } from '../store-lock.ts'
 import { writeDurably } from '../write.ts'
 import { lastGood, writeBootMenu } from './boot-menu.ts'
 import { applyEtcChanges, etcChanges, type Machine } from './etc-files.ts'
@@ -125,7 +125,7 @@ async function changing<T>(
   const { store } = machine
   const onWait = (): void =>
     options.report({ type: 'warning', message: 'waiting for another mix that changes the system' })
-  const lock = await pathLock(store.host, store.layout.lock('system'), {
+  const lock = await storeLock(store, 'system', {
     signal: options.signal,
     onWait,
   })

@@ -5,7 +5,6 @@ import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import { homeOf, project } from '../../cli/context.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
-import { tryPathLock } from '../../store/path-lock.ts'
 import { BUBBLEWRAP } from '../../store/sandbox/tools.ts'
 import { sandboxTools } from '../helpers/sandbox-tools.ts'
 import { addTree, cutShort, tempDirectory, tempStore } from '../helpers/temp-store.ts'
@@ -92,40 +91,52 @@ test.serial('mix verify finds a damaged file', async t => {
   t.is(problems[0].path, path)
 })
 
-test.serial("mix sees the locks of other programs, and they see mix's", async t => {
-  const directory = tempDirectory(t)
-  const probe = `
+for (const [what, byte] of [
+  ['file', undefined],
+  ['byte', 2 ** 48 - 1],
+] as const)
+  test.serial(
+    `mix sees the locks of a ${what} that other programs hold, and they see mix's`,
+    async t => {
+      const directory = tempDirectory(t)
+      const probe = `
     import { bunHost } from '/sources/store/hosts/bun.ts'
     const open = () => bunHost.files.open('/machine/lock', 'lock')
     const [one, other] = [open(), open()]
     const tries = [
-      bunHost.files.tryLock(one, 'exclusive'),
-      bunHost.files.tryLock(other, 'shared'),
+      bunHost.files.tryLock(one, 'exclusive', ${byte}),
+      bunHost.files.tryLock(other, 'shared', ${byte}),
     ]
     bunHost.files.close(one)
-    tries.push(bunHost.files.tryLock(other, 'shared'), bunHost.files.tryLock(open(), 'shared'))
+    tries.push(bunHost.files.tryLock(other, 'shared', ${byte}), bunHost.files.tryLock(open(), 'shared', ${byte}))
     try {
-      bunHost.files.tryLock(999, 'shared')
+      bunHost.files.tryLock(999, 'shared', ${byte})
     } catch (error) {
       tries.push(error.code)
     }
     console.log(JSON.stringify(tries))
   `
-  writeFileSync(join(directory, 'probe.ts'), probe)
-  // The runtime in it can also be asked to run a program.
-  const bound = [
-    ...[...storeAt(directory), '--setenv', 'BUN_BE_BUN', '1'],
-    ...['graph', 'store'].flatMap(name => ['--ro-bind', join(project, name), `/sources/${name}`]),
-  ]
-  const tries = async (): Promise<unknown> => {
-    const { stdout, stderr } = await mix(['/machine/probe.ts'], bound)
-    return stdout === '' ? stderr : JSON.parse(stdout)
-  }
-  t.deepEqual(await tries(), [true, false, true, true, 'EBADF'])
-  const lock = tryPathLock(nodeHost, join(directory, 'lock'), 'exclusive')
-  t.deepEqual(await tries(), [false, false, false, false, 'EBADF'])
-  lock?.release()
-})
+      writeFileSync(join(directory, 'probe.ts'), probe)
+      // The runtime in it can also be asked to run a program.
+      const bound = [
+        ...[...storeAt(directory), '--setenv', 'BUN_BE_BUN', '1'],
+        ...['graph', 'store'].flatMap(name => [
+          '--ro-bind',
+          join(project, name),
+          `/sources/${name}`,
+        ]),
+      ]
+      const tries = async (): Promise<unknown> => {
+        const { stdout, stderr } = await mix(['/machine/probe.ts'], bound)
+        return stdout === '' ? stderr : JSON.parse(stdout)
+      }
+      t.deepEqual(await tries(), [true, false, true, true, 'EBADF'])
+      const held = nodeHost.files.open(join(directory, 'lock'), 'lock')
+      t.teardown(() => nodeHost.files.close(held))
+      t.true(nodeHost.files.tryLock(held, 'exclusive', byte))
+      t.deepEqual(await tries(), [false, false, false, false, 'EBADF'])
+    },
+  )
 
 async function smallStore(t: ExecutionContext) {
   const store = tempStore(t)

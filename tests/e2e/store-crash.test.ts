@@ -126,7 +126,6 @@ async function recover(
   t.deepEqual((await collect(store, { signal: new AbortController().signal })).objects, [], after)
   t.deepEqual(outcomeOf(directory), expected, after)
   t.deepEqual(readdirSync(store.layout.scratch), [], after)
-  t.deepEqual(readdirSync(store.layout.locks), [], after)
   t.deepEqual(readdirSync(store.layout.objects).sort(), [...expected.objects].sort(), after)
   t.is(readdirSync(store.layout.records).length, expected.objects.length, after)
   t.deepEqual(readdirSync(store.directory).length, 8, after)

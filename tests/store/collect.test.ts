@@ -5,10 +5,10 @@ import { type DerivationHash, digestOfPath, type ResolvedHash } from '../../grap
 import { collect, garbageOf } from '../../store/collect.ts'
 import { watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
-import { pathLock, tryPathLock } from '../../store/path-lock.ts'
 import { removeTree } from '../../store/remove.ts'
 import { addRoot } from '../../store/roots.ts'
 import { openStore, type Store } from '../../store/store.ts'
+import { storeLock, tryStoreLock } from '../../store/store-lock.ts'
 import { verify } from '../../store/verify.ts'
 import { addTree, tempDirectory, tempStore } from '../helpers/temp-store.ts'
 
@@ -29,7 +29,7 @@ test('a root keeps its whole closure, and everything else goes', async t => {
 test('without roots, everything goes', async t => {
   const { store } = await chain(t)
   t.is((await collect(store, { signal })).objects.length, 4)
-  for (const directory of ['objects', 'records', 'scratch', 'locks'] as const)
+  for (const directory of ['objects', 'records', 'scratch'] as const)
     t.deepEqual(readdirSync(store.layout[directory]), [], directory)
 })
 
@@ -53,7 +53,7 @@ test('what a dry run lists is what a collection then deletes', async t => {
   t.deepEqual(garbageOf(store), { objects: [], bytes: 0, leftovers: [] })
 })
 
-test('what crashes left goes: temp files, locks, trees without a record, records without a tree', async t => {
+test('what crashes left goes: temp files, trees without a record, records without a tree', async t => {
   const { store, top, base, other } = await chain(t)
   const { layout } = store
   await addRoot(store, join(tempDirectory(t), 'result'), top)
@@ -64,15 +64,13 @@ test('what crashes left goes: temp files, locks, trees without a record, records
   rmSync(layout.record(digestOfPath(noRecord)))
   removeTree(nodeHost, store.hostPath(noTree))
   writeFileSync(join(store.scratch(), 'half'), '')
-  writeFileSync(layout.lock('f'.repeat(64)), '')
   writeFileSync(join(layout.objects, 'not a store path'), '')
   const { objects, leftovers } = await collect(store, { signal })
   t.deepEqual(objects, [other])
-  t.is(leftovers.length, 5)
+  t.is(leftovers.length, 4)
   t.true(store.has(base))
   t.is(readdirSync(layout.objects).length, 3)
   t.deepEqual(readdirSync(layout.scratch), [])
-  t.deepEqual(readdirSync(layout.locks), [])
 })
 
 test('a trace goes with any of its objects, and so does one that cannot be read', async t => {
@@ -102,7 +100,7 @@ test('the damaged record of a live object stops a collection before anything is 
 
 test('a collection waits for those who use the store, and says so', async t => {
   const { store } = await chain(t)
-  const inUse = await pathLock(nodeHost, store.layout.lock('store'), { how: 'shared' })
+  const inUse = await storeLock(store, 'store', { how: 'shared' })
   let waits = 0
   const collected = collect(store, { signal, onWait: () => waits++ })
   await new Promise(done => setTimeout(done, 20))
@@ -117,10 +115,10 @@ test('nobody gets in while a collection runs', async t => {
   let entered = 0
   const { store } = await chain(t)
   const host = watchedHost(nodeHost, (_, path) => {
-    // The lock's own file is opened before and deleted after.
-    if (path === store.layout.lock('store')) return
+    // The lock's own file is opened before.
+    if (path === store.layout.lock) return
     attempts++
-    const lock = tryPathLock(nodeHost, store.layout.lock('store'), 'shared')
+    const lock = tryStoreLock(store, 'store', 'shared')
     if (lock) entered++
   })
   await collect(openStore({ directory: store.directory, host }), { signal })

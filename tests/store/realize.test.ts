@@ -10,9 +10,9 @@ import { collect } from '../../store/collect.ts'
 import type { Event } from '../../store/event.ts'
 import { watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
-import { pathLock } from '../../store/path-lock.ts'
 import { planOf, realize } from '../../store/realize.ts'
 import { openStore, type Store } from '../../store/store.ts'
+import { storeLock } from '../../store/store-lock.ts'
 import { fixtureRoot } from '../helpers/store-fixture.ts'
 import { filesStep, infoStep, quietly, tempDirectory, tempStore } from '../helpers/temp-store.ts'
 
@@ -49,7 +49,7 @@ test('a second run does nothing and changes nothing', async t => {
     events.map(event => event.type),
     ['planned'],
   )
-  t.deepEqual(changes, [`open ${again.layout.lock('store')}`])
+  t.deepEqual(changes, [`open ${again.layout.lock}`])
   t.truthy(realized.get(root)?.out)
 })
 
@@ -149,7 +149,7 @@ test('a cancelled run throws CANCELLED and makes nothing more', async t => {
   const store = tempStore(t)
   const controller = new AbortController()
   const drv = filesStep('a', { a: '1' })
-  const lock = await pathLock(nodeHost, store.layout.lock(hashDerivation(drv)))
+  const lock = await storeLock(store, hashDerivation(drv))
   const events: Event[] = []
   const running = realize(store, [infoStep('top', { drv })], {
     ...quietly(events),
@@ -205,7 +205,7 @@ test('what was collected meanwhile is made again, also by the same store', async
 
 test('a run waits for a collection to end, and says so', async t => {
   const store = tempStore(t)
-  const collecting = await pathLock(nodeHost, store.layout.lock('store'))
+  const collecting = await storeLock(store, 'store')
   const events: Event[] = []
   const running = realize(store, [threeSteps()], quietly(events))
   t.deepEqual(
@@ -216,11 +216,10 @@ test('a run waits for a collection to end, and says so', async t => {
   await t.notThrowsAsync(running)
 })
 
-test('a run leaves no temp files and no locks of steps', async t => {
+test('a run leaves no temp files', async t => {
   const store = tempStore(t)
   await realizing(store, [threeSteps()])
   t.deepEqual(readdirSync(store.layout.scratch), [])
-  t.deepEqual(readdirSync(store.layout.locks), ['store.lock'])
 })
 
 test('a full disk is an error that says so', async t => {

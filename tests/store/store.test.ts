@@ -28,7 +28,6 @@ test('a new store has its directories and its version', t => {
   const { directory } = tempStore(t)
   t.deepEqual(nodeHost.files.list(directory), [
     'db',
-    'locks',
     'log',
     'profiles',
     'roots',
@@ -43,10 +42,10 @@ test('a store is opened again and again, also where its creation was cut short',
   const { directory, layout } = tempStore(t)
   t.notThrows(() => openStore({ directory, host: nodeHost }))
   writeFileSync(layout.version, '')
-  rmSync(layout.locks, { recursive: true })
+  rmSync(layout.logs, { recursive: true })
   openStore({ directory, host: nodeHost })
   t.is(readFileSync(layout.version, 'utf8'), '1\n')
-  t.true(existsSync(layout.locks))
+  t.true(existsSync(layout.logs))
 })
 
 test('a directory with anything else in it is refused and left alone', t => {
@@ -111,7 +110,6 @@ test('what was added is there, read-only, with a record of every entry', async t
   )
   t.deepEqual(store.head(path), { hash: record?.hash, size: 14, references: [] } as never)
   t.deepEqual(readdirSync(store.layout.scratch), [])
-  t.deepEqual(readdirSync(store.layout.locks), [])
 })
 
 test('adding the same again changes nothing', async t => {

@@ -129,6 +129,21 @@ export function hostSuite(test: TestFn, name: string, host: Host): void {
     closeSync(two)
   })
 
+  test(`${name}: bytes of one file are locked each by itself, also beyond its end`, t => {
+    const path = join(tempDirectory(t), 'lock')
+    const [one, two] = [files.open(path, 'lock'), files.open(path, 'lock')]
+    const far = 2 ** 48 - 1
+    t.true(files.tryLock(one, 'exclusive', far))
+    t.true(files.tryLock(two, 'exclusive', far - 1))
+    t.false(files.tryLock(two, 'exclusive', far))
+    t.false(files.tryLock(two, 'shared', far))
+    t.true(files.tryLock(one, 'shared', 0))
+    t.true(files.tryLock(two, 'shared', 0))
+    files.close(one)
+    t.true(files.tryLock(two, 'exclusive', far))
+    closeSync(two)
+  })
+
   test(`${name}: a directory with anything in it is removed only as a whole`, t => {
     const directory = writeTree(join(tempDirectory(t), 'tree'), { 'a/b': '' })
     linkSync(join(directory, 'a/b'), join(directory, 'c'))

@@ -39,15 +39,15 @@ async function run(context: Context, args: Args): Promise<Answer> {
   const packages = await loadPackages(context, args)
   const named = namedPackages(packages, args.names)
   const store = await openHome(context)
-  const [{ push }, { tracesOf }, { pathLock }] = await Promise.all([
+  const [{ push }, { tracesOf }, { storeLock }] = await Promise.all([
     import('../../../store/cache/push.ts'),
     import('../../../store/known.ts'),
-    import('../../../store/path-lock.ts'),
+    import('../../../store/store-lock.ts'),
   ])
   const key = await signingKey(store.host, context, args.key)
   const { signal, report } = context
   // Keeps a collection of garbage from deleting what is read.
-  const inUse = await pathLock(store.host, store.layout.lock('store'), { how: 'shared', signal })
+  const inUse = await storeLock(store, 'store', { how: 'shared', signal })
   const storage = await openCache(context, store, { address: args.to })
   try {
     const traces = tracesOf(store, [...named.values()])

@@ -77,12 +77,14 @@ interface Args {
 
 async function run(context: Context, args: Args): Promise<Answer> {
   const { signal, report } = context
-  const [{ publish }, { readRepositoryKeys }, { readSecretKey }, { pathLock }] = await Promise.all([
-    import('../../../store/repository/publish.ts'),
-    import('../../../store/repository/keys.ts'),
-    import('../../../store/cache/keys.ts'),
-    import('../../../store/path-lock.ts'),
-  ])
+  const [{ publish }, { readRepositoryKeys }, { readSecretKey }, { storeLock }] = await Promise.all(
+    [
+      import('../../../store/repository/publish.ts'),
+      import('../../../store/repository/keys.ts'),
+      import('../../../store/cache/keys.ts'),
+      import('../../../store/store-lock.ts'),
+    ],
+  )
   const named = await chosen(context, args)
   const store = await openHome(context)
   const { host } = store
@@ -90,7 +92,7 @@ async function run(context: Context, args: Args): Promise<Answer> {
   checkSomething(store, { named, directory, only: args.only })
   const keys = readKeys()
   // Keeps a collection of garbage from deleting what is read.
-  const inUse = await pathLock(host, store.layout.lock('store'), { how: 'shared', signal })
+  const inUse = await storeLock(store, 'store', { how: 'shared', signal })
   try {
     const {
       index,
