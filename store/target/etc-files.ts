@@ -1,6 +1,7 @@
 import { basename, dirname, join } from 'node:path'
 import type { StorePath } from '../../graph/store-path.ts'
 import type { Host } from '../host.ts'
+import { removeTree } from '../remove.ts'
 import type { Store } from '../store.ts'
 import { flush } from '../write.ts'
 import { type InstalledPackage, installedIn } from './installed.ts'
@@ -50,7 +51,7 @@ export async function applyEtcChanges(
   const touched = new Set<string>()
   for (const change of changes) {
     const at = join(machine.root, 'etc', change.path)
-    makeParents(machine, change.path)
+    await makeParents(machine, change.path)
     await apply(machine, change, at)
     touched.add(dirname(at))
   }
@@ -126,21 +127,19 @@ function isOurs(machine: Machine, path: string, file: EtcFile): boolean {
 async function apply({ store: { host } }: Machine, change: EtcChange, at: string): Promise<void> {
   switch (change.action) {
     case 'link': {
-      const temp = tempBeside(host, at)
-      host.files.symlink(`${CURRENT}/etc/${change.path}`, temp)
-      host.files.rename(temp, at)
+      const target = `${CURRENT}/etc/${change.path}`
+      await replace(host, at, temp => host.files.symlink(target, temp))
       return
     }
     case 'copy':
     case 'copy-beside': {
       const data = host.files.read(change.from)
       if (!data) throw new Error(`${change.from} is gone`)
-      const to = change.action === 'copy' ? at : `${at}.mixnew`
-      const temp = tempBeside(host, to)
-      host.files.writeNew(temp, data, 0o644)
-      // Without it, a power cut leaves an empty file, which looks like the user's own.
-      await host.files.sync(temp)
-      host.files.rename(temp, to)
+      await replace(host, change.action === 'copy' ? at : `${at}.mixnew`, async temp => {
+        host.files.writeNew(temp, data, 0o644)
+        // Without it, a power cut leaves an empty file, which looks like the user's own.
+        await host.files.sync(temp)
+      })
       return
     }
     case 'remove':
@@ -148,9 +147,24 @@ async function apply({ store: { host } }: Machine, change: EtcChange, at: string
   }
 }
 
-// `/etc` may be on another file system than the store.
-const tempBeside = (host: Host, at: string): string =>
-  join(dirname(at), `.${basename(at)}.${host.randomHex(8)}`)
+/**
+ * Makes something beside `at`, since `/etc` may be on another file system than the store, and gives it that name. Where it
+ * is made is always the same, so that what a power cut left there goes when the change is done again.
+ */
+async function replace(
+  host: Host,
+  at: string,
+  make: (temp: string) => Promise<void> | void,
+): Promise<void> {
+  const temp = join(dirname(at), `.${basename(at)}.mixtemp`)
+  removeTree(host, temp)
+  try {
+    await make(temp)
+    host.files.rename(temp, at)
+  } finally {
+    removeTree(host, temp)
+  }
+}
 
 /** The first directory on the way that is a link into the profile, relative to `/etc`. */
 function linkedParent({ store, root }: Machine, path: string): string | undefined {
@@ -161,17 +175,19 @@ function linkedParent({ store, root }: Machine, path: string): string | undefine
 }
 
 /** Real directories all the way: one that is a link into the profile becomes a directory of links to what is in it. */
-function makeParents(machine: Machine, path: string): void {
+async function makeParents(machine: Machine, path: string): Promise<void> {
   const { files } = machine.store.host
-  for (let linked = linkedParent(machine, path); linked; linked = linkedParent(machine, path)) {
+  for (;;) {
+    const linked = linkedParent(machine, path)
+    if (linked === undefined) break
     const at = join(machine.root, 'etc', linked)
     const held = join(machine.root, files.readLink(at))
     const names = files.lstat(held) ? files.list(held) : []
-    const temp = tempBeside(machine.store.host, at)
-    files.makeDirectory(temp, 0o755)
-    for (const name of names) files.symlink(`${CURRENT}/etc/${linked}/${name}`, join(temp, name))
-    files.unlink(at)
-    files.rename(temp, at)
+    await replace(machine.store.host, at, temp => {
+      files.makeDirectory(temp, 0o755)
+      for (const name of names) files.symlink(`${CURRENT}/etc/${linked}/${name}`, join(temp, name))
+      files.unlink(at)
+    })
   }
   files.makeDirectory(dirname(join(machine.root, 'etc', path)), 0o755)
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { MixosError } from '../../graph/error.ts'
 import { scriptPath } from '../../graph/mixpkg.ts'
 import { absolute } from '../../graph/store-path.ts'
@@ -35,9 +36,7 @@ export async function runInstallScript(
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (text: string) => {
-      for (const line of text.split('\n')) if (line !== '') onLine(line)
-    })
+    if (stream) createInterface({ input: stream }).on('line', onLine)
   }
   const [code, signal] = await once(child, 'close')
   if (code === 0) return

@@ -1,5 +1,12 @@
-import { lstatSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { StorePath } from '../../../graph/store-path.ts'
 import { collect } from '../../../store/collect.ts'
@@ -118,6 +125,18 @@ test('scripts run once for each change, with the name of their package', async t
   t.is(readFileSync(join(machine.root, 'ran'), 'utf8'), 'before web 1\nafter web 1\n')
 })
 
+test('a line that a script prints in two parts is told as one', async t => {
+  const { machine, web } = await setUp(t, {
+    'libexec/mix/web/post-install.sh': { executable: 'printf one-; sleep 0.1; echo half\n' },
+  })
+  const events: Event[] = []
+  await transition(machine, web, { ...watching(events), made })
+  t.deepEqual(
+    events.flatMap(event => (event.type === 'warning' ? [event.message] : [])),
+    ['web: one-half'],
+  )
+})
+
 for (const when of ['pre-install', 'post-install']) {
   test(`a ${when} script that fails undoes the change, and says how it ended`, async t => {
     const { machine, web } = await setUp(
@@ -179,7 +198,7 @@ test('the bytes of a file below etc are on disk before it has its name', async t
   const host = watchedHost(nodeHost, (change, path) => changes.push(`${change} ${path}`))
   await transition(machineAt(machine.root, host), web, { ...watching(), made })
   const at = changes.indexOf(`rename ${join(machine.root, 'etc/web/web.conf')}`)
-  t.regex(changes[at - 1] ?? '', /^sync .*\/etc\/web\/\.web\.conf\.[0-9a-f]+$/)
+  t.regex(changes[at - 1] ?? '', /^sync .*\/etc\/web\/\.web\.conf\.mixtemp$/)
   t.regex(changes[at - 2] ?? '', /^writeNew /)
 })
 
@@ -198,6 +217,7 @@ for (const how of ['halt', 'EIO', 'ENOSPC'] as const) {
       const after = `${how} at ${at}`
       t.deepEqual(namesIn(again), number === 2 ? ['base', 'web'] : ['base'], after)
       t.is(exists(machine, 'web/web.conf'), number === 2, after)
+      t.deepEqual(hiddenBelow(join(machine.root, 'etc')), [], after)
       t.deepEqual(verify(again.store).problems, [], after)
       // What was interrupted can be done again.
       const next = await transition(again, web, { ...watching(), made })
@@ -234,6 +254,12 @@ async function setUp(t: ExecutionContext, tree: Tree, config: string[] = []) {
 function namesIn({ store }: Machine): string[] {
   return installedIn(store, currentGeneration(store).path).map(({ name }) => name)
 }
+
+/** Names that begin with a dot: what is being written has such a one. */
+const hiddenBelow = (directory: string): string[] =>
+  readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter(path =>
+    basename(path).startsWith('.'),
+  )
 
 const etc = ({ root }: Machine, path: string): string =>
   readFileSync(join(root, 'etc', path), 'utf8')
