@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -18,6 +16,7 @@ import { type Realized, realize } from '../../store/realize.ts'
 import { removeTree } from '../../store/remove.ts'
 import { openStore, type Store } from '../../store/store.ts'
 import { verify } from '../../store/verify.ts'
+import { endsWell, errorOf } from '../helpers/child.ts'
 import { noise } from '../helpers/http-server.ts'
 import type { PushWork } from '../helpers/push-child.ts'
 import { PACKAGES, pushAll, readAll } from '../helpers/push-fixture.ts'
@@ -68,7 +67,8 @@ test('a pusher that is killed leaves a cache that the next push completes', asyn
   await untilItSurvives(async at => {
     const cache = join(memoryDirectory(t), 'cache')
     const fault: Fault = { at, how: 'kill', among: VISIBLE }
-    const isWell = await runChild({ store: store.directory, cache, packages: [0], fault })
+    const work = { store: store.directory, cache, packages: [0], fault } satisfies PushWork
+    const isWell = await endsWell(CHILD, work)
     const storage = directoryStorage(nodeHost, cache)
     await assertWhole(t, { store, realized, storage, after: `killed at ${at}` })
     return isWell
@@ -82,7 +82,9 @@ for (const pushers of [2, 4]) {
     const works = Array.from({ length: pushers }, (_, index) =>
       Array.from({ length: 4 / pushers }, (_, nth) => index + pushers * nth),
     )
-    const ends = works.map(packages => runChild({ store: store.directory, cache, packages }))
+    const ends = works.map(packages =>
+      endsWell(CHILD, { store: store.directory, cache, packages } satisfies PushWork),
+    )
     t.deepEqual(await Promise.all(ends), Array(pushers).fill(true))
     t.deepEqual(readdirSync(join(cache, 'tmp')), [])
     const storage = directoryStorage(nodeHost, cache)
@@ -353,25 +355,6 @@ async function untilItSurvives(attempt: (at: number) => Promise<boolean>): Promi
   for (let from = 1; ; from += AT_A_TIME) {
     const batch = Array.from({ length: AT_A_TIME }, (_, index) => attempt(from + index))
     if ((await Promise.all(batch)).includes(true)) return
-  }
-}
-
-/** True where it ended well, false where it was killed. */
-async function runChild(work: PushWork): Promise<boolean> {
-  const child = spawn(process.execPath, [CHILD, JSON.stringify(work)], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  const [code, signal] = await once(child, 'close')
-  if (code !== 0 && signal !== 'SIGKILL') throw new Error(`the child ended with ${code ?? signal}`)
-  return code === 0
-}
-
-async function errorOf(work: Promise<unknown>): Promise<unknown> {
-  try {
-    await work
-    return undefined
-  } catch (error) {
-    return error
   }
 }
 

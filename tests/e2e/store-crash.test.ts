@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, readdirSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,6 +8,7 @@ import { nodeHost } from '../../store/hosts/node.ts'
 import { removeTree } from '../../store/remove.ts'
 import { openStore } from '../../store/store.ts'
 import { verify } from '../../store/verify.ts'
+import { endsWell, errorOf } from '../helpers/child.ts'
 import { collectFixture, realizeFixture, type Work } from '../helpers/store-fixture.ts'
 import { memoryDirectory } from '../helpers/temp-store.ts'
 
@@ -25,7 +24,7 @@ test('a run that is killed leaves a store that the next run completes', async t 
   await untilItSurvives(async at => {
     const directory = memoryDirectory(t)
     const fault: Fault = { at, how: 'kill', among: VISIBLE }
-    if (await runChild({ directory, fault })) return true
+    if (await endsWell(CHILD, { directory, fault } satisfies Work)) return true
     await recover(t, { directory, expected, after: `killed at ${at}` })
     return false
   })
@@ -36,7 +35,7 @@ test('a collection that is killed leaves a store that the next run completes', a
   await untilItSurvives(async at => {
     const directory = await garbage(t)
     const fault: Fault = { at, how: 'kill', among: VISIBLE }
-    if (await runChild({ directory, collect: true, fault })) return true
+    if (await endsWell(CHILD, { directory, collect: true, fault } satisfies Work)) return true
     await recover(t, { directory, expected, after: `killed at ${at}` })
     return false
   })
@@ -148,25 +147,6 @@ async function failEach(
 ): Promise<void> {
   let well = 0
   for (let at = 1; well < 8; at++) well = (await attempt({ at, how })) ? well + 1 : 0
-}
-
-/** True where it ended well, false where it was killed. */
-async function runChild(work: Work): Promise<boolean> {
-  const child = spawn(process.execPath, [CHILD, JSON.stringify(work)], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  const [code, signal] = await once(child, 'close')
-  if (code !== 0 && signal !== 'SIGKILL') throw new Error(`the child ended with ${code ?? signal}`)
-  return code === 0
-}
-
-async function errorOf(work: Promise<unknown>): Promise<unknown> {
-  try {
-    await work
-    return undefined
-  } catch (error) {
-    return error
-  }
 }
 
 /** What is thrown is the injected error, or one that says what it means. */

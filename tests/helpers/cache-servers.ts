@@ -1,19 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { homeOf, project } from '../../cli/context.ts'
-import { bootstrap } from '../../derivations/seeds/bootstrap.ts'
+import { project } from '../../cli/context.ts'
 import { seedRoot } from '../../derivations/seeds/seed-root.ts'
-import { parseLock } from '../../graph/lock.ts'
-import type { StorePath } from '../../graph/store-path.ts'
-import { nodeHost } from '../../store/hosts/node.ts'
-import { machineMirrors, withArchive } from '../../store/mirrors.ts'
-import { realize } from '../../store/realize.ts'
-import { openStore } from '../../store/store.ts'
+import { realizedForTests } from './test-cache.ts'
 
 /** A real server on the loopback interface, with all its files in a directory that goes with it. */
 export interface RealServer {
@@ -205,10 +199,7 @@ async function freePort(): Promise<number> {
   return port
 }
 
-/**
- * Where the servers are unpacked. They are fetched once per machine, into `$MIXOS_TEST_CACHE` or else the user's
- * own store.
- */
+/** Where the servers are unpacked. */
 export function serverRoot(): Promise<string> {
   found ??= findRoot()
   return found
@@ -217,20 +208,6 @@ export function serverRoot(): Promise<string> {
 let found: Promise<string> | undefined
 
 async function findRoot(): Promise<string> {
-  const lock = parseLock(readFileSync(join(project, 'flake-free.lock'), 'utf8'))
-  const tools = bootstrap(lock)
-  const servers = seedRoot(lock, 'servers', tools)
-  const directory = process.env.MIXOS_TEST_CACHE ?? homeOf(process.env, project)
-  const store = openStore({ directory, host: nodeHost })
-  const realized = await realize(store, [servers], {
-    tools,
-    mirrors: withArchive(machineMirrors(nodeHost, process.env), lock),
-    jobs: 2,
-    cores: 1,
-    signal: new AbortController().signal,
-    report: event => {
-      if (event.type === 'failed') throw event.error
-    },
-  })
-  return store.hostPath(realized.get(servers)?.out as StorePath)
+  const [root = ''] = await realizedForTests((lock, tools) => [seedRoot(lock, 'servers', tools)])
+  return root
 }

@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { pathLock, tryPathLock } from '../../store/path-lock.ts'
+import { holder } from '../helpers/child.ts'
 import { tempDirectory } from '../helpers/temp-store.ts'
 
 const MODULES = new URL('../../store/', import.meta.url).href
@@ -79,7 +80,12 @@ test('the lock of a file that was deleted meanwhile guards nothing, so a new one
 
 test('a lock holds between processes, and ends with its process however that ends', async t => {
   const path = lockPath(t)
-  const child = await holder(t, path)
+  const child = await holder(
+    t,
+    `const { nodeHost } = await import('${MODULES}hosts/node.ts')
+    const { tryPathLock } = await import('${MODULES}path-lock.ts')
+    tryPathLock(nodeHost, ${JSON.stringify(path)})`,
+  )
   t.is(tryPathLock(nodeHost, path), undefined)
   child.kill('SIGKILL')
   await once(child, 'close')
@@ -97,21 +103,6 @@ test('a lock is not passed on to a process that is started meanwhile', async t =
   writeFileSync(path, '')
   t.truthy(tryPathLock(nodeHost, path))
 })
-
-async function holder(t: ExecutionContext, path: string): Promise<ChildProcess> {
-  const script = `
-    const { nodeHost } = await import('${MODULES}hosts/node.ts')
-    const { tryPathLock } = await import('${MODULES}path-lock.ts')
-    tryPathLock(nodeHost, ${JSON.stringify(path)})
-    console.log('held')
-    setInterval(() => {}, 1000)`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  await once(child.stdout, 'data')
-  return child
-}
 
 function lockPath(t: ExecutionContext): string {
   return join(tempDirectory(t), 'name.lock')

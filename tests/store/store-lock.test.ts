@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { statSync } from 'node:fs'
 import test from 'ava'
 import { storeLock, tryStoreLock } from '../../store/store-lock.ts'
+import { holder } from '../helpers/child.ts'
 import { tempStore } from '../helpers/temp-store.ts'
 
 const MODULES = new URL('../../store/', import.meta.url).href
@@ -44,18 +44,13 @@ test('locks take no space, whatever their names', t => {
 
 test('a name that another process holds is free when that process has been killed', async t => {
   const store = tempStore(t)
-  const script = `
-    const { nodeHost } = await import('${MODULES}hosts/node.ts')
+  const child = await holder(
+    t,
+    `const { nodeHost } = await import('${MODULES}hosts/node.ts')
     const { openStore } = await import('${MODULES}store.ts')
     const { tryStoreLock } = await import('${MODULES}store-lock.ts')
-    tryStoreLock(openStore({ directory: ${JSON.stringify(store.directory)}, host: nodeHost }), 'one')
-    console.log('held')
-    setInterval(() => {}, 1000)`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  await once(child.stdout, 'data')
+    tryStoreLock(openStore({ directory: ${JSON.stringify(store.directory)}, host: nodeHost }), 'one')`,
+  )
   t.is(tryStoreLock(store, 'one'), undefined)
   child.kill('SIGKILL')
   await once(child, 'close')
