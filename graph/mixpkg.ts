@@ -1,6 +1,6 @@
 import { comparePaths, isEntryName } from './manifest.ts'
-import { checkPackageInfo, invalid, parseObjectOf, parsePaths } from './package-index.ts'
-import { type PackageInfo, parsePackageInfo } from './package-info.ts'
+import { checkPackageInfo, parseObjectOf, parsePaths } from './package-index.ts'
+import { invalid, type PackageInfo, parseJson, parsePackageInfo } from './package-info.ts'
 import { type ObjectHash, STORE_DIRECTORY, type StorePath } from './store-path.ts'
 
 /** `metadata.json` of a package in a file of its own; `mixpkg.schema.json` is the same for others to read. */
@@ -104,13 +104,4 @@ function parseFiles(value: unknown, source: string): string[] {
       throw invalid(source, 'files', path)
     return path
   })
-}
-
-function parseJson(text: string, source: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    throw invalid(source, 'the text', text)
-  }
 }

@@ -1,6 +1,5 @@
 import { MixosError } from './error.ts'
-import { type PackageInfo, parsePackageInfo } from './package-info.ts'
-import { shown } from './shown.ts'
+import { invalid, type PackageInfo, parseJson, parsePackageInfo } from './package-info.ts'
 import {
   isName,
   type ObjectHash,
@@ -135,20 +134,6 @@ export function checkPackageInfo(info: PackageInfo, source: string): PackageInfo
   const bad = info.dependencies.find(text => !DEPENDENCY.test(text))
   if (bad !== undefined) throw invalid(source, 'dependencies', bad)
   return info
-}
-
-export function invalid(source: string, field: string, value: unknown): MixosError {
-  return new MixosError('PACKAGE_INVALID', `${source}: ${field} is ${shown(value)}`)
-}
-
-/** Throws PACKAGE_INVALID. */
-export function parseJson(text: string, source: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    throw new MixosError('PACKAGE_INVALID', `${source} is not JSON`, { cause: error })
-  }
 }
 
 const parsePath = (value: unknown): StorePath | undefined =>

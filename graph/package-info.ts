@@ -1,4 +1,5 @@
 import { MixosError } from './error.ts'
+import { shown } from './shown.ts'
 import { isName } from './store-path.ts'
 
 /**
@@ -66,7 +67,8 @@ export function parsePackageInfo(value: unknown, source: string): PackageInfo {
   if (unknown !== undefined) throw invalid(source, unknown, fields[unknown])
   const info = value as PackageInfo
   if (!isName(info.name)) throw invalid(source, 'name', info.name)
-  if (!info.services.every(isName)) throw invalid(source, 'services', info.services)
+  const service = info.services.find(name => !isName(name))
+  if (service !== undefined) throw invalid(source, 'services', service)
   const bad = info.config.find(path => !path.split('/').every(part => isName(part)))
   if (bad !== undefined) throw invalid(source, 'config', bad)
   return info
@@ -75,7 +77,17 @@ export function parsePackageInfo(value: unknown, source: string): PackageInfo {
 const isHomepage = (value: unknown): boolean =>
   typeof value === 'string' && /^https?:\/\/\S+$/.test(value)
 
-function invalid(source: string, field: string, value: unknown): MixosError {
-  const text = JSON.stringify(value) ?? 'nothing'
-  return new MixosError('PACKAGE_INVALID', `${source}: ${field} is ${text.slice(0, 100)}`)
+/** Names the file, the field and its value. */
+export function invalid(source: string, field: string, value: unknown): MixosError {
+  return new MixosError('PACKAGE_INVALID', `${source}: ${field} is ${shown(value)}`)
+}
+
+/** Throws PACKAGE_INVALID. */
+export function parseJson(text: string, source: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    throw new MixosError('PACKAGE_INVALID', `${source} is not JSON`, { cause: error })
+  }
 }

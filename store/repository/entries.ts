@@ -1,10 +1,11 @@
 import { join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
-import { checkPackageInfo, type PackageEntry, parseJson } from '../../graph/package-index.ts'
+import { checkPackageInfo, type PackageEntry } from '../../graph/package-index.ts'
 import {
   PACKAGES,
   type PackageInfo,
   packageInfoPath,
+  parseJson,
   parsePackageInfo,
 } from '../../graph/package-info.ts'
 import type { StorePath } from '../../graph/store-path.ts'

@@ -1,6 +1,11 @@
 import { basename, join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
-import { PACKAGES, type PackageInfo, parsePackageInfo } from '../../graph/package-info.ts'
+import {
+  PACKAGES,
+  type PackageInfo,
+  parseJson,
+  parsePackageInfo,
+} from '../../graph/package-info.ts'
 import { parseStorePath, type StorePath } from '../../graph/store-path.ts'
 import type { Store } from '../store.ts'
 import { REQUESTED } from './profile-tree.ts'
@@ -38,12 +43,4 @@ export function installedIn(store: Store, profile: StorePath): InstalledPackage[
     }
     return { ...info, path, isRequested: requested.has(info.name) }
   })
-}
-
-function parseJson(text: string, source: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw new MixosError('PACKAGE_INVALID', `${source} is not JSON: ${(error as Error).message}`)
-  }
 }
