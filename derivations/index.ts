@@ -139,7 +139,7 @@ function imagesOf(lock: Lock, system: System): Definitions {
       }),
     // Everything that a machine may have: what it starts with can be upgraded too.
     repository: ({ get }) => {
-      const system = ['base-files', 'boot', 'busybox', 'grub-images', 'init', 'musl-runtime']
+      const system = ['base-files', 'boot', 'busybox', 'grub-images', 'init', 'mix', 'musl-runtime']
       const names = [...system, ...Object.keys(targetPackagesOf(lock))]
       return repository({
         name: 'repository',

@@ -12,13 +12,14 @@ import {
 } from '../../store/target/change.ts'
 import { currentGeneration } from '../../store/target/generations.ts'
 import { installedIn } from '../../store/target/installed.ts'
+import { ownPackage } from '../../store/target/own.ts'
 import { missingOf, perform } from '../../store/target/perform.ts'
 import { followServices } from '../../store/target/service-changes.ts'
 import { jsonFlag } from '../args.ts'
 import { bytes, plural, sum } from '../format.ts'
 import type { Answer } from '../report.ts'
 import type { MixContext } from './context.ts'
-import { installedNow, openMachine } from './machine.ts'
+import { openMachine, systemNow } from './machine.ts'
 import { offeredBy, sizesOf, storagesOf } from './offered.ts'
 
 /** The flags of every command that changes the system. */
@@ -82,6 +83,7 @@ async function changeOnce(
   const offered = await offeredBy(context)
   const planned = planChange(wish, {
     installed: now,
+    own: ownPackage(machine.store),
     offered,
     local,
   })
@@ -115,7 +117,7 @@ async function changeOnce(
       },
       onFetched: () => report({ type: 'switching' }),
     })
-    await followServices(machine, { before: now, after: installedNow(machine), report, signal })
+    await followServices(machine, { before: now, after: systemNow(machine), report, signal })
     return {
       text: [...lines, `generation ${generation.number} is current; fetched ${bytes(came)}`].join(
         '\n',
@@ -133,7 +135,7 @@ export function madeBy({ environment, host, argv }: MixContext) {
   return { at: host.now(), user: user || `uid ${host.processes.uid}`, command: [...argv] }
 }
 
-function recordOf({ added, removed, replaced }: Change): object {
+function recordOf({ added, removed, replaced, own }: Change): object {
   const named = ({ name, version }: { readonly name: string; readonly version: string }) => ({
     name,
     version,
@@ -141,7 +143,7 @@ function recordOf({ added, removed, replaced }: Change): object {
   return {
     added: added.map(named),
     removed: removed.map(named),
-    replaced: replaced.map(({ from, to }) => ({
+    replaced: [...replaced, ...(own ? [own] : [])].map(({ from, to }) => ({
       name: to.name,
       from: from.version,
       to: to.version,

@@ -4,6 +4,7 @@ import { unknownPackage } from '../../store/target/change.ts'
 import type { Machine } from '../../store/target/etc-files.ts'
 import { currentGeneration } from '../../store/target/generations.ts'
 import { type InstalledPackage, installedIn } from '../../store/target/installed.ts'
+import { ownPackage } from '../../store/target/own.ts'
 import type { MixContext } from './context.ts'
 
 /** The machine that the store is part of: packages put files below its root. */
@@ -14,8 +15,16 @@ export function openMachine({ host, root }: MixContext): Machine {
 /** The machine's own root directory, `/` on a real one. */
 export const machineRoot = ({ root }: Pick<MixContext, 'root'>): string => dirname(root)
 
-export function installedNow({ store }: Machine): InstalledPackage[] {
+/** The packages of the current generation, by name. */
+export function systemNow({ store }: Machine): InstalledPackage[] {
   return installedIn(store, currentGeneration(store).path)
+}
+
+/** The same and the package manager itself, which is in no generation. */
+export function installedNow(machine: Machine): InstalledPackage[] {
+  const own = ownPackage(machine.store)
+  const all = own ? [...systemNow(machine), own] : systemNow(machine)
+  return all.sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 /** The installed package of that name. Throws PACKAGE_UNKNOWN. */

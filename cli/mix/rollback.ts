@@ -4,7 +4,7 @@ import { rollBack } from '../../store/target/transition.ts'
 import { countType, jsonFlag } from '../args.ts'
 import { plural } from '../format.ts'
 import type { MixContext } from './context.ts'
-import { installedNow, openMachine } from './machine.ts'
+import { openMachine, systemNow } from './machine.ts'
 
 export function rollback(context: MixContext) {
   return command({
@@ -24,9 +24,9 @@ export function rollback(context: MixContext) {
     ],
     handler: async ({ number }) => {
       const machine = openMachine(context)
-      const before = installedNow(machine)
+      const before = systemNow(machine)
       const found = await rollBack(machine, number, context)
-      const packages = installedNow(machine)
+      const packages = systemNow(machine)
       await followServices(machine, { ...context, before, after: packages })
       return {
         text: `generation ${found.number} is current: ${plural(packages.length, 'package')}`,

@@ -3,6 +3,7 @@ import type { Lock } from '../../graph/lock.ts'
 import { pinned } from '../build-support/pinned.ts'
 import { script } from '../build-support/script.ts'
 import { setLoader } from '../build-support/set-loader.ts'
+import { plainPackage } from '../build-support/target-package.ts'
 import { textFiles } from '../build-support/text-files.ts'
 
 export interface MixParts {
@@ -44,9 +45,14 @@ const PACKAGES = [
  */
 export function mix(lock: Lock, parts: MixParts): Derivation {
   const { version, seeds, musl, libraries } = parts
-  return script({
+  return plainPackage({
     name: 'mix',
     version,
+    about: {
+      description:
+        'Installs, upgrades and removes packages, in generations that can be returned to',
+      license: 'MIT',
+    },
     root: seeds,
     inputs: {
       musl,

@@ -6,6 +6,7 @@ import type { StorePath } from '../../graph/store-path.ts'
 import { compareVersions } from '../../graph/version.ts'
 import { parseRequirement, type Requirement } from '../../graph/version-range.ts'
 import type { InstalledPackage } from './installed.ts'
+import { newestOf } from './offers.ts'
 
 /** What a user wants of the system. */
 export interface Wish {
@@ -20,6 +21,8 @@ export interface Wish {
 /** What there is to choose from. */
 export interface Known {
   readonly installed: readonly InstalledPackage[]
+  /** The package manager, which is in no generation. */
+  readonly own?: InstalledPackage | undefined
   readonly offered: readonly PackageEntry[]
   /** From files: each comes before what is offered of its version. */
   readonly local?: readonly Candidate[]
@@ -42,14 +45,24 @@ export interface Change {
   readonly added: readonly Candidate[]
   readonly removed: readonly Candidate[]
   /** Newer, older, or the same version from another build. */
-  readonly replaced: readonly { readonly from: Candidate; readonly to: Candidate }[]
+  readonly replaced: readonly Replacement[]
+  /** The package manager becomes another one; nothing of the above is about it. */
+  readonly own?: Replacement
+}
+
+export interface Replacement {
+  readonly from: Candidate
+  readonly to: Candidate
 }
 
 /**
  * What a wish means for what is installed. What needs nothing of the wish stays as it is; what is needed no more goes.
  * Throws PACKAGE_UNKNOWN, and PACKAGE_CONFLICT with the reasons.
  */
-export function planChange(wish: Wish, { installed, offered, local = [] }: Known): Change {
+export function planChange(wish: Wish, known: Known): Change {
+  refuseOwn(wish)
+  const { installed, local = [] } = known
+  const offered = known.offered.filter(({ name }) => name !== OWN)
   const now = new Map(installed.map(found => [found.name, candidateOf(found)]))
   const removed = removedBy(wish, installed)
   const install = wish.install ?? []
@@ -72,11 +85,35 @@ export function planChange(wish: Wish, { installed, offered, local = [] }: Known
     candidates.find(one => one.name === name && one.version === version),
   ) as Candidate[]
   refuseBroken(wish, chosen)
-  return difference(
-    now,
-    chosen,
-    [...kept, ...install].map(({ name }) => name),
-  )
+  const own = ownReplacement(wish, known)
+  const requested = [...kept, ...install].map(({ name }) => name)
+  return { ...difference(now, chosen, requested), ...(own && { own }) }
+}
+
+/** The package manager's name. Whatever becomes of the system, there has to be one: it is upgraded, and nothing else. */
+export const OWN = 'mix'
+
+/** Throws BAD_ARGUMENT. */
+function refuseOwn({ install = [], remove = [] }: Wish): void {
+  if (install.some(({ name }) => name === OWN)) {
+    throw new MixosError('BAD_ARGUMENT', `${OWN} is not part of the system, but beside it`, {
+      hint: `take the newest one with: mix upgrade ${OWN}`,
+    })
+  }
+  if (remove.includes(OWN)) {
+    throw new MixosError('BAD_ARGUMENT', `${OWN} cannot remove itself`, {
+      hint: 'nothing could be installed after that',
+    })
+  }
+}
+
+/** As with any package: by a newer one, or by another build. */
+function ownReplacement({ upgrade }: Wish, { own, offered }: Known): Replacement | undefined {
+  if (!own || !(upgrade === 'all' || upgrade?.includes(OWN))) return undefined
+  const newest = newestOf(offered).get(OWN)
+  const isBetter =
+    newest && newest.path !== own.path && compareVersions(own.version, newest.version) <= 0
+  return isBetter ? { from: candidateOf(own), to: candidateOf(newest) } : undefined
 }
 
 /** Throws PACKAGE_UNKNOWN, with the nearest name. */
@@ -161,15 +198,15 @@ function difference(
 }
 
 /** True where nothing would change. */
-export function isEmpty({ added, removed, replaced }: Change): boolean {
-  return added.length + removed.length + replaced.length === 0
+export function isEmpty({ added, removed, replaced, own }: Change): boolean {
+  return added.length + removed.length + replaced.length === 0 && !own
 }
 
 /** A change in words, a package a line. */
-export function describeChange({ added, removed, replaced }: Change): string[] {
+export function describeChange({ added, removed, replaced, own }: Change): string[] {
   return [
     ...added.map(({ name, version }) => `install  ${name} ${version}`),
-    ...replaced.map(({ from, to }) => {
+    ...[...replaced, ...(own ? [own] : [])].map(({ from, to }) => {
       const order = compareVersions(from.version, to.version)
       const verb = order < 0 ? 'upgrade' : order > 0 ? 'downgrade' : 'rebuild'
       return `${verb.padEnd(8)} ${to.name} ${from.version} -> ${to.version}`

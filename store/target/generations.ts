@@ -35,7 +35,7 @@ export function generations(store: Store): Generation[] {
     .sort((a, b) => a.number - b.number)
 }
 
-const isNumber = (name: string): boolean => /^[1-9][0-9]*$/.test(name)
+export const isNumber = (name: string): boolean => /^[1-9][0-9]*$/.test(name)
 
 function generationAt(store: Store, name: string): Generation {
   const path = objectAt(store, join(directoryOf(store), name))
@@ -92,13 +92,15 @@ export async function switchTo(
   await flush(store.host, [directoryOf(store)])
 }
 
-function placeLink(store: Store, target: string, at: string): void {
+/** Makes a link of a profile lead elsewhere, in one step; who calls it flushes the directory. */
+export function placeLink(store: Store, target: string, at: string): void {
   const temp = store.scratchPath()
   store.host.files.symlink(target, temp)
   store.host.files.rename(temp, at)
 }
 
-function objectAt(store: Store, link: string): StorePath {
+/** Where a link of a profile leads. Throws PACKAGE_INVALID where that is no object. */
+export function objectAt(store: Store, link: string): StorePath {
   const target = store.host.files.readLink(link)
   const path = parseStorePath(basename(target))
   if (path && store.has(path)) return path

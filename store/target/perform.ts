@@ -7,7 +7,8 @@ import { slotsOf } from '../slots.ts'
 import type { Store } from '../store.ts'
 import type { Candidate, Change } from './change.ts'
 import type { Machine } from './etc-files.ts'
-import type { Generation, Made } from './generations.ts'
+import { currentGeneration, type Generation, type Made } from './generations.ts'
+import { replaceOwn, requireStart } from './own.ts'
 import { addProfile } from './profile-tree.ts'
 import { type TransitionOptions, transition } from './transition.ts'
 
@@ -36,17 +37,26 @@ export async function perform(
   options: PerformOptions,
 ): Promise<Generation> {
   const { store } = machine
-  await fetchMissing(store, change.packages, options)
+  await fetchMissing(store, neededBy(change), options)
+  const { requested, own } = change
+  if (own) await requireStart(store, own.to)
   options.onFetched()
   const packages = change.packages.map(({ path }) => path)
-  const { requested } = change
   const profile = await addProfile(store, { label: LABEL, packages, requested })
-  return transition(machine, profile, options)
+  const current = currentGeneration(store)
+  const isSame = profile === current.path
+  const generation = isSame ? current : await transition(machine, profile, options)
+  // Last, so that whoever made a change also completes it.
+  if (own) await replaceOwn(store, own.to)
+  return generation
 }
 
+const neededBy = ({ packages, own }: Change): readonly Candidate[] =>
+  own ? [...packages, own.to] : packages
+
 /** Objects of a change that are not here. */
-export function missingOf(store: Store, { packages }: Change): StorePath[] {
-  const all = new Set(packages.flatMap(({ closure }) => closure))
+export function missingOf(store: Store, change: Change): StorePath[] {
+  const all = new Set(neededBy(change).flatMap(({ closure }) => closure))
   return [...all].filter(path => !store.has(path)).sort()
 }
 

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { StorePath } from '../../graph/store-path.ts'
@@ -17,7 +17,7 @@ const program = join(import.meta.dirname, '../../cli/mix/on-node.ts')
 
 test('the first day: update, search, install, list, info, remove, rollback', async t => {
   const { mix, machine } = await setUp(t)
-  t.regex((await mix('update')).stdout, /^team: version 1\n3 packages on offer\n$/)
+  t.regex((await mix('update')).stdout, /^team: version 1\n4 packages on offer\n$/)
   t.regex((await mix('search', 'server')).stdout, /^web +2 +a web server\n$/)
   const installed = await mix('install', 'web', '--yes')
   t.is(installed.code, 0, installed.stderr)
@@ -44,6 +44,22 @@ test('an older version is installed where it is asked for, and upgraded later', 
   await mix('install', 'web<2', '--yes')
   t.is((await mix('list', '--outdated')).stdout, 'web  1  ->  2\n')
   t.regex((await mix('upgrade', '--yes')).stdout, /^upgrade {2}web 1 -> 2\n/)
+})
+
+test('mix upgrades itself, beside the system', async t => {
+  const { mix, machine } = await setUp(t)
+  const { store } = machine
+  const directory = join(store.layout.profiles, 'mix')
+  store.host.files.makeDirectory(directory)
+  symlinkSync(store.hostPath(await ownIn(store, '1')), join(directory, '1'))
+  symlinkSync('1', join(directory, 'current'))
+  await mix('update')
+  t.regex((await mix('list', '--outdated')).stdout, /^mix +1 +-> +2$/m)
+  const upgraded = await mix('upgrade', '--yes')
+  t.regex(upgraded.stdout, /^upgrade {2}mix 1 -> 2\ngeneration 1 is current; fetched \d+ bytes\n$/)
+  t.regex((await mix('list')).stdout, /^base +1 .*\nmix +2 .*\n$/)
+  t.is((await mix('upgrade', 'mix', '--yes')).stdout, 'nothing to do\n')
+  t.is((await mix('remove', 'mix', '--yes')).code, 2)
 })
 
 test('install --dry-run prints the plan, and changes nothing', async t => {
@@ -230,8 +246,12 @@ async function packagesIn(store: Store, name: string): Promise<StorePath[]> {
     await web('1'),
     await web('2'),
     await addPackage(store, 'other', { tree: { 'bin/other': name } }),
+    await ownIn(store, '2'),
   ]
 }
+
+const ownIn = (store: Store, version: string): Promise<StorePath> =>
+  addPackage(store, 'mix', { version, tree: { 'bin/mix': { executable: '#!/bin/sh\n' } } })
 
 function run({ store }: Machine, args: readonly string[]): Promise<CliResult> {
   const env = { PATH: process.env.PATH, MIX_ROOT: store.directory, USER: 'alice', NO_COLOR: '1' }

@@ -1,13 +1,28 @@
 import { execFile } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import { homeOf, project } from '../../cli/context.ts'
+import { formatPackageInfo, packageInfoPath, parsePackageInfo } from '../../graph/package-info.ts'
+import { digestOfPath, labelOfPath, type StorePath } from '../../graph/store-path.ts'
+import { makeRepository } from '../../store/builtins/repository.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { BUBBLEWRAP } from '../../store/sandbox/tools.ts'
+import { openStore } from '../../store/store.ts'
+import { ownPackage } from '../../store/target/own.ts'
+import { offer } from '../helpers/container.ts'
 import { sandboxTools } from '../helpers/sandbox-tools.ts'
-import { addTree, cutShort, tempDirectory, tempStore } from '../helpers/temp-store.ts'
+import { machineIn } from '../helpers/target-machine.ts'
+import { addTree, cutShort, filesStep, tempDirectory, tempStore } from '../helpers/temp-store.ts'
 
 const run = promisify(execFile)
 const mixos = (...args: string[]) =>
@@ -15,7 +30,7 @@ const mixos = (...args: string[]) =>
 
 // One that is there already is not built again.
 const { stdout } = await mixos('realize', 'mix')
-const object = basename(stdout.trim())
+const object = basename(stdout.trim()) as StorePath
 const home = homeOf(process.env, process.cwd())
 const program = `/mix/store/${object}/bin/mix`
 
@@ -137,6 +152,68 @@ for (const [what, byte] of [
       t.deepEqual(await tries(), [false, false, false, false, 'EBADF'])
     },
   )
+
+test.serial(
+  'mix replaces itself by what a repository offers, and the next command is its',
+  async t => {
+    const machine = await machineIn(tempDirectory(t), async () => [])
+    const { root, store } = machine
+    const older = await store.add({
+      source: await olderMix(t),
+      // It names its own files by their whole path.
+      label: labelOfPath(object),
+      self: digestOfPath(object),
+      candidates: new Map(),
+      maker: 'the test',
+    })
+    const links = join(store.layout.profiles, 'mix')
+    mkdirSync(links)
+    symlinkSync(store.hostPath(older), join(links, '1'))
+    symlinkSync('1', join(links, 'current'))
+    const repository = join(tempDirectory(t), 'repository')
+    await makeRepository({
+      ...{ store: openStore({ directory: home, host: nodeHost }), inputs: { mix: object } },
+      ...{ target: repository, derivation: filesStep('repository', {}), mirrors: {} },
+      ...{
+        signal: new AbortController().signal,
+        onProgress: () => undefined,
+        warn: () => undefined,
+      },
+    })
+    offer(machine, repository)
+
+    const { bubblewrap } = await sandboxTools()
+    const [loader = '', ...starting] = BUBBLEWRAP
+    const inside = async (...args: string[]): Promise<string> => {
+      const bound = [
+        ...['--unshare-all', '--die-with-parent', '--clearenv', '--proc', '/proc', '--dev', '/dev'],
+        ...['--bind', store.directory, '/mix', '--bind', root, root],
+        ...['--bind', join(root, 'etc'), '/etc', '--bind', join(root, 'var'), '/var'],
+        ...['--ro-bind', repository, repository],
+      ]
+      const program = '/mix/profiles/mix/current/bin/mix'
+      const command = [...starting, ...bound, program, ...args]
+      return (await run(loader, command, { cwd: bubblewrap })).stdout
+    }
+    t.regex(await inside('list'), /^mix +0\.0\.1 /)
+    t.regex(await inside('upgrade', '--yes'), /^upgrade {2}mix 0\.0\.1 -> 0\.1\.0\n/)
+    t.regex(await inside('list'), /^mix +0\.1\.0 /)
+    t.is(ownPackage(store)?.path, object)
+  },
+)
+
+/** The same program, which says that it is of another version. */
+async function olderMix(t: ExecutionContext): Promise<string> {
+  const copy = join(tempDirectory(t), 'mix')
+  cpSync(join(home, 'store', object), copy, { recursive: true, verbatimSymlinks: true })
+  for (const path of ['', 'share', 'share/mix', 'share/mix/packages'])
+    chmodSync(join(copy, path), 0o755)
+  const at = join(copy, packageInfoPath('mix'))
+  const info = parsePackageInfo(JSON.parse(readFileSync(at, 'utf8')), at)
+  rmSync(at)
+  writeFileSync(at, formatPackageInfo({ ...info, version: '0.0.1' }))
+  return copy
+}
 
 async function smallStore(t: ExecutionContext) {
   const store = tempStore(t)

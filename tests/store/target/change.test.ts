@@ -121,6 +121,37 @@ test('what was asked for is remembered, what came along is not', t => {
   t.deepEqual(plan({ install: ['nginx'] }, [base]).requested, ['busybox', 'nginx'])
 })
 
+test('mix is upgraded like any package, and is no part of the system', t => {
+  const own = installed(true, 'mix', '1')
+  const known = {
+    installed: [base],
+    own,
+    offered: [...offered, offer('mix', '1'), offer('mix', '2')],
+  }
+  for (const upgrade of ['all', ['mix']] as const) {
+    const change = planChange({ upgrade }, known)
+    t.deepEqual(describeChange(change), ['upgrade  mix 1 -> 2'])
+    t.deepEqual(
+      change.packages.map(({ name }) => name),
+      ['busybox'],
+    )
+  }
+  t.true(isEmpty(planChange({ upgrade: ['busybox'] }, known)))
+  t.true(isEmpty(planChange({ upgrade: 'all' }, { ...known, own: installed(true, 'mix', '3') })))
+  t.true(isEmpty(planChange({ upgrade: 'all' }, { ...known, own: undefined })))
+})
+
+test('mix is neither installed nor removed', t => {
+  t.throws(() => plan({ install: ['mix'] }, [base]), {
+    code: 'BAD_ARGUMENT',
+    message: 'mix is not part of the system, but beside it',
+  })
+  t.throws(() => plan({ remove: ['mix'] }, [base]), {
+    code: 'BAD_ARGUMENT',
+    message: 'mix cannot remove itself',
+  })
+})
+
 interface Words {
   readonly install?: readonly string[]
   readonly remove?: readonly string[]
