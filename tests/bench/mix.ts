@@ -97,6 +97,25 @@ try {
   console.log(
     `upgrade of nginx with one small file changed: ${upgraded.bytes} of ${size} bytes fetched, ${((100 * upgraded.bytes) / size).toFixed(2)} %`,
   )
+
+  for (const command of [
+    ...['update', 'search server', 'list --outdated', 'files nginx', 'owner /bin/ls', 'why pcre2'],
+    ...[
+      'install --dry-run git',
+      'upgrade --dry-run',
+      'generations',
+      'history',
+      'rollback',
+      'verify',
+    ],
+    ...['gc --dry-run', 'gc'],
+  ]) {
+    const memory = await inside(
+      `time -v ${program} ${command} 2>&1 >/dev/null | grep Maximum`,
+      repositoryBound,
+    )
+    console.log(`mix ${command}: ${kilobytes(memory)} kB resident`)
+  }
 } finally {
   chmodSync(scratch, 0o755)
   removeTree(nodeHost, scratch)
