@@ -23,7 +23,10 @@ import { referenceScanner } from './references.ts'
 export interface IngestOptions {
   /** What a builder left; it is read once and stays as it is. */
   readonly source: string
-  /** Where the canonical copy goes; nothing exists there yet. */
+  /**
+   * Where the canonical copy goes; nothing exists there yet. Where it is the source, that becomes canonical itself: for
+   * what only this process has written, with its references as they are to be.
+   */
   readonly target: string
   readonly label: string
   /** The digest under which the object was built, if it may name itself. */
@@ -88,10 +91,12 @@ class Copier {
   readonly #files: string[] = []
   readonly #directories: string[] = []
   readonly #buffer = sharedBuffer()
+  readonly #isInPlace: boolean
 
   constructor(host: Host, options: IngestOptions) {
     this.#host = host
     this.#options = options
+    this.#isInPlace = options.source === options.target
     const digests = [...options.candidates.keys()]
     this.#scanner = referenceScanner(options.self ? [...digests, options.self] : digests)
   }
@@ -125,7 +130,7 @@ class Copier {
         path,
         `is a ${kindOf(stats)}: only files, directories and symlinks are allowed`,
       )
-    files.makeDirectory(target)
+    if (!this.#isInPlace) files.makeDirectory(target)
     this.#directories.push(target)
     this.#entries.push({ path, type: 'directory' })
     for (const name of files.list(source)) {
@@ -166,7 +171,7 @@ class Copier {
     const bytes = Buffer.from(target)
     const self = this.#rewrite(bytes, 0)
     const rewritten = bytes.toString()
-    this.#host.files.symlink(rewritten, at)
+    if (!this.#isInPlace) this.#host.files.symlink(rewritten, at)
     this.#host.files.sealPath(at, 'symlink')
     this.#entries.push({
       path,
@@ -182,7 +187,7 @@ class Copier {
     try {
       const stats = files.statOf(from)
       if (!stats.isFile()) throw this.#invalid(path, 'changed its type while it was copied')
-      const to = files.open(target, 'create')
+      const to = this.#isInPlace ? from : files.open(target, 'create')
       try {
         const executable = (stats.mode & 0o111) !== 0
         const { size, hash, self } = this.#pump(from, to)
@@ -197,7 +202,7 @@ class Copier {
           ...(self.length > 0 && { self }),
         })
       } finally {
-        files.close(to)
+        if (to !== from) files.close(to)
       }
     } finally {
       files.close(from)
@@ -221,7 +226,7 @@ class Copier {
       for (const at of this.#rewrite(filled, offset)) self.push(at)
       const settled = isLast ? filled : filled.subarray(0, filled.length - OVERLAP)
       // The image of a disk is mostly zeros: a chunk of nothing else takes no space.
-      if (isLast || !isZero(settled)) files.writeAt(to, settled, offset)
+      if (to !== from && (isLast || !isZero(settled))) files.writeAt(to, settled, offset)
       if (isLast && !stream) return { size: filled.length, hash: blake3Hex(settled), self }
       stream ??= blake3Stream()
       stream.update(settled)
@@ -237,6 +242,8 @@ class Copier {
     const { self, candidates } = this.#options
     const own: number[] = []
     this.#scanner.scan(bytes, (digest, at) => {
+      const isFinal = candidates.get(digest)?.startsWith(digest)
+      if (this.#isInPlace && !isFinal) throw new Error(`${digest} cannot be rewritten in place`)
       if (digest === self) {
         own.push(offset + at)
         bytes.write(SELF_PLACEHOLDER, at, 'latin1')

@@ -45,9 +45,9 @@ export interface Store {
   /** The trace, if all objects that it names are here. */
   trace(hash: DerivationHash | ResolvedHash): Trace | undefined
   /** Adds a tree that lies outside the store. Durable when it resolves; adding it again changes nothing. */
-  add(options: Omit<IngestOptions, 'target'>): Promise<StorePath>
+  add(options: AddOptions): Promise<StorePath>
   /** The first half of adding: a copy that is no object yet, and what it is going to be. */
-  prepare(options: Omit<IngestOptions, 'target'>): Prepared
+  prepare(options: AddOptions): Prepared
   /** The same for a canonical copy that someone else makes, or is about to make, at a `scratchPath`. */
   prepared(object: Ingested, target: string): Prepared
   /** Records under both hashes what a derivation produced. Durable when it resolves. */
@@ -58,6 +58,11 @@ export interface Store {
   scratchPath(): string
   /** Finds how to flush a whole file system at once; undefined where the tool for it cannot be had. */
   findFileSystemSync: (() => Promise<((path: string) => Promise<void>) | undefined>) | undefined
+}
+
+export interface AddOptions extends Omit<IngestOptions, 'target'> {
+  /** The source is in a scratch directory of the store, and becomes the object itself. See IngestOptions. */
+  readonly inPlace?: boolean
 }
 
 /** A canonical copy of a tree, to be either committed or discarded. */
@@ -123,8 +128,8 @@ export function openStore({ directory, host }: { directory: string; host: Host }
       await prepared.commit()
       return prepared.path
     },
-    prepare: options => {
-      const target = store.scratchPath()
+    prepare: ({ inPlace, ...options }) => {
+      const target = inPlace ? options.source : store.scratchPath()
       try {
         return store.prepared(ingest(host, { ...options, target }), target)
       } catch (error) {

@@ -91,7 +91,7 @@ export async function addProfile(store: Store, spec: ProfileSpec): Promise<Store
     const closure = objectClosure(store, spec.packages)
     const candidates = new Map([...closure].map(path => [digestOfPath(path), path]))
     const { label } = spec
-    return await store.add({ source, label, candidates, maker: label })
+    return await store.add({ source, inPlace: true, label, candidates, maker: label })
   } finally {
     removeTree(store.host, scratch)
   }

@@ -47,6 +47,32 @@ test('a copy has canonical modes and times, whatever the source had', t => {
   t.deepEqual(described(join(target, 'link')), ['120777', 1000])
 })
 
+test('what is its own target becomes the same object without a copy', t => {
+  const { source, copy } = setUp(t, {
+    plain: `text ${digestOfPath(OTHER)}`,
+    'bin/run': { executable: '#!' },
+    link: { symlink: `/mix/store/${OTHER}` },
+  })
+  const candidates = new Map([[digestOfPath(OTHER), OTHER]])
+  const { manifest, hash } = copy({ candidates })
+  const inode = lstatSync(join(source, 'plain')).ino
+  const own = copy({ target: source, candidates })
+  t.deepEqual(own.manifest, manifest)
+  t.is(own.hash, hash)
+  t.is(lstatSync(join(source, 'plain')).ino, inode)
+  t.deepEqual(described(source), ['40555', 1000])
+  t.deepEqual(described(join(source, 'bin/run')), ['100555', 1000])
+  t.deepEqual(described(join(source, 'link')), ['120777', 1000])
+})
+
+test('what is its own target cannot name what has to be rewritten', t => {
+  const { source, copy } = setUp(t, { file: `text ${FIRST}` })
+  const candidates = new Map([[FIRST, OTHER]])
+  for (const options of [{ self: FIRST }, { candidates }])
+    t.throws(() => copy({ ...options, target: source }), { message: /cannot be rewritten/ })
+  t.is(readFileSync(join(source, 'file'), 'utf8'), `text ${FIRST}`)
+})
+
 test('the source is left as it was', t => {
   const { source, copy } = setUp(t, { file: `text ${FIRST}` })
   const before = described(join(source, 'file'))

@@ -226,7 +226,7 @@ test('a full disk is an error that says so', async t => {
   const directory = join(tempDirectory(t), 'mixos')
   openStore({ directory, host: nodeHost })
   const host = watchedHost(nodeHost, change => {
-    if (change === 'writeAt') throw Object.assign(new Error('full'), { code: 'ENOSPC' })
+    if (change === 'writeNew') throw Object.assign(new Error('full'), { code: 'ENOSPC' })
   })
   await t.throwsAsync(realizing(openStore({ directory, host }), [threeSteps()]), {
     code: 'DISK_FULL',
