@@ -5,7 +5,7 @@ import type { Event } from '../../store/event.ts'
 import type { Host } from '../../store/host.ts'
 import type { Fault } from '../../store/hosts/faulty.ts'
 import { realize } from '../../store/realize.ts'
-import { openStore } from '../../store/store.ts'
+import { openStore, type Store } from '../../store/store.ts'
 import { filesStep, infoStep, quietly } from './temp-store.ts'
 
 /** What a process of its own is told to do. */
@@ -35,11 +35,19 @@ export function fixtureRoot(width?: number): Derivation {
 export async function realizeFixture(host: Host, { directory, width }: Work): Promise<string[]> {
   const events: Event[] = []
   const root = fixtureRoot(width)
-  await realize(openStore({ directory: join(directory, 'mixos'), host }), [root], {
+  const store = openStore({ directory: join(directory, 'mixos'), host })
+  if (width === undefined) await addLibrary(store)
+  await realize(store, [root], {
     ...quietly(events),
     links: new Map([[join(directory, 'result'), root]]),
   })
   return events.flatMap(event => (event.type === 'started' ? [event.label] : []))
+}
+
+/** The library's object as a copy, as what a sandboxed builder leaves; its step then finds it there. */
+async function addLibrary(store: Store): Promise<void> {
+  const source = join(import.meta.dirname, '../fixtures/library')
+  await store.add({ source, label: 'library-1', candidates: new Map(), maker: 'the fixture' })
 }
 
 export async function collectFixture(host: Host, { directory }: Work): Promise<void> {
