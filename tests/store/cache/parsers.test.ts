@@ -443,7 +443,8 @@ function indexOf(specs: readonly FileSpec[]): ObjectIndex {
       size,
       hash: digits,
     })),
-    { path: 'zz', type: 'symlink', target: `/mix/store/${SELF_PLACEHOLDER}-a-1`, self: [11] },
+    // In capitals, which no file above has.
+    { path: 'LINK', type: 'symlink', target: `/mix/store/${SELF_PLACEHOLDER}-a-1`, self: [11] },
   ]
   entries.sort((a, b) => comparePaths(a.path, b.path))
   const manifest: Manifest = { label: 'a-1', references, entries }
