@@ -95,8 +95,13 @@ export class Maker {
       const label = labelOf(derivation)
       const closure = objectClosure(this.#store, Object.values(inputs))
       const candidates = new Map([...closure].map(path => [digestOfPath(path), path]))
-      const from = { source: target, inPlace: true }
-      const path = await this.#store.add({ ...from, label, candidates, maker: label })
+      const path = await this.#store.add({
+        source: target,
+        inPlace: true,
+        label,
+        candidates,
+        maker: label,
+      })
       return { [derivation.outputs[0] as string]: path }
     } finally {
       removeTree(this.#store.host, scratch)

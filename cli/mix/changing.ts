@@ -135,7 +135,7 @@ export function madeBy({ environment, host, argv }: MixContext) {
   return { at: host.now(), user: user || `uid ${host.processes.uid}`, command: [...argv] }
 }
 
-function recordOf({ added, removed, replaced, own }: Change): object {
+function recordOf({ added, removed, replaced }: Change): object {
   const named = ({ name, version }: { readonly name: string; readonly version: string }) => ({
     name,
     version,
@@ -143,7 +143,7 @@ function recordOf({ added, removed, replaced, own }: Change): object {
   return {
     added: added.map(named),
     removed: removed.map(named),
-    replaced: [...replaced, ...(own ? [own] : [])].map(({ from, to }) => ({
+    replaced: replaced.map(({ from, to }) => ({
       name: to.name,
       from: from.version,
       to: to.version,

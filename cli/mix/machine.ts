@@ -23,8 +23,7 @@ export function systemNow({ store }: Machine): InstalledPackage[] {
 /** The same and the package manager itself, which is in no generation. */
 export function installedNow(machine: Machine): InstalledPackage[] {
   const own = ownPackage(machine.store)
-  const all = own ? [...systemNow(machine), own] : systemNow(machine)
-  return all.sort((a, b) => (a.name < b.name ? -1 : 1))
+  return [...systemNow(machine), ...(own ? [own] : [])].sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 /** The installed package of that name. Throws PACKAGE_UNKNOWN. */

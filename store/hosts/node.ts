@@ -4,10 +4,8 @@ import { hostWith } from './machine.ts'
 /** The real machine, under Node. */
 export const nodeHost = hostWith({
   tryLock: (fd, how, byte) => {
-    const shared = how === 'shared'
-    return byte === undefined
-      ? locks().tryLock(fd, 0, 0, { shared })
-      : locks().tryLock(fd, byte, 1, { shared })
+    const [offset, length] = byte === undefined ? [0, 0] : [byte, 1]
+    return locks().tryLock(fd, offset, length, { shared: how === 'shared' })
   },
   // No machine is started from a store of Node's.
   checkpoint: () => undefined,

@@ -44,10 +44,8 @@ export interface Change {
   readonly requested: readonly string[]
   readonly added: readonly Candidate[]
   readonly removed: readonly Candidate[]
-  /** Newer, older, or the same version from another build. */
+  /** Newer, older, or the same version from another build; the package manager too, which is none of `packages`. */
   readonly replaced: readonly Replacement[]
-  /** The package manager becomes another one; nothing of the above is about it. */
-  readonly own?: Replacement
 }
 
 export interface Replacement {
@@ -87,7 +85,8 @@ export function planChange(wish: Wish, known: Known): Change {
   refuseBroken(wish, chosen)
   const own = ownReplacement(wish, known)
   const requested = [...kept, ...install].map(({ name }) => name)
-  return { ...difference(now, chosen, requested), ...(own && { own }) }
+  const change = difference(now, chosen, requested)
+  return { ...change, replaced: [...change.replaced, ...own] }
 }
 
 /** The package manager's name. Whatever becomes of the system, there has to be one: it is upgraded, and nothing else. */
@@ -107,13 +106,13 @@ function refuseOwn({ install = [], remove = [] }: Wish): void {
   }
 }
 
-/** As with any package: by a newer one, or by another build. */
-function ownReplacement({ upgrade }: Wish, { own, offered }: Known): Replacement | undefined {
-  if (!own || !(upgrade === 'all' || upgrade?.includes(OWN))) return undefined
+/** As with any package: by a newer one, or by another build. None or one. */
+function ownReplacement({ upgrade }: Wish, { own, offered }: Known): Replacement[] {
+  if (!own || !(upgrade === 'all' || upgrade?.includes(OWN))) return []
   const newest = newestOf(offered).get(OWN)
   const isBetter =
     newest && newest.path !== own.path && compareVersions(own.version, newest.version) <= 0
-  return isBetter ? { from: candidateOf(own), to: candidateOf(newest) } : undefined
+  return isBetter ? [{ from: candidateOf(own), to: candidateOf(newest) }] : []
 }
 
 /** Throws PACKAGE_UNKNOWN, with the nearest name. */
@@ -198,15 +197,15 @@ function difference(
 }
 
 /** True where nothing would change. */
-export function isEmpty({ added, removed, replaced, own }: Change): boolean {
-  return added.length + removed.length + replaced.length === 0 && !own
+export function isEmpty({ added, removed, replaced }: Change): boolean {
+  return added.length + removed.length + replaced.length === 0
 }
 
 /** A change in words, a package a line. */
-export function describeChange({ added, removed, replaced, own }: Change): string[] {
+export function describeChange({ added, removed, replaced }: Change): string[] {
   return [
     ...added.map(({ name, version }) => `install  ${name} ${version}`),
-    ...[...replaced, ...(own ? [own] : [])].map(({ from, to }) => {
+    ...replaced.map(({ from, to }) => {
       const order = compareVersions(from.version, to.version)
       const verb = order < 0 ? 'upgrade' : order > 0 ? 'downgrade' : 'rebuild'
       return `${verb.padEnd(8)} ${to.name} ${from.version} -> ${to.version}`

@@ -5,7 +5,7 @@ import type { CacheStorage } from '../cache/storage.ts'
 import { workersOn } from '../cache/workers.ts'
 import { slotsOf } from '../slots.ts'
 import type { Store } from '../store.ts'
-import type { Candidate, Change } from './change.ts'
+import { type Candidate, type Change, OWN } from './change.ts'
 import type { Machine } from './etc-files.ts'
 import { currentGeneration, type Generation, type Made } from './generations.ts'
 import { replaceOwn, requireStart } from './own.ts'
@@ -38,8 +38,9 @@ export async function perform(
 ): Promise<Generation> {
   const { store } = machine
   await fetchMissing(store, neededBy(change), options)
-  const { requested, own } = change
-  if (own) await requireStart(store, own.to)
+  const { requested } = change
+  const own = ownIn(change)
+  if (own) await requireStart(store, own)
   options.onFetched()
   const packages = change.packages.map(({ path }) => path)
   const profile = await addProfile(store, { label: LABEL, packages, requested })
@@ -47,12 +48,18 @@ export async function perform(
   const isSame = profile === current.path
   const generation = isSame ? current : await transition(machine, profile, options)
   // Last, so that whoever made a change also completes it.
-  if (own) await replaceOwn(store, own.to)
+  if (own) await replaceOwn(store, own)
   return generation
 }
 
-const neededBy = ({ packages, own }: Change): readonly Candidate[] =>
-  own ? [...packages, own.to] : packages
+/** What the package manager becomes, if it becomes another one. */
+const ownIn = ({ replaced }: Change): Candidate | undefined =>
+  replaced.find(({ to }) => to.name === OWN)?.to
+
+function neededBy(change: Change): readonly Candidate[] {
+  const own = ownIn(change)
+  return own ? [...change.packages, own] : change.packages
+}
 
 /** Objects of a change that are not here. */
 export function missingOf(store: Store, change: Change): StorePath[] {
