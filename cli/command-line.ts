@@ -1,6 +1,6 @@
 import { parse, runSafely, subcommands } from 'cmd-ts'
 import { MixosError } from '../graph/error.ts'
-import { nearest } from '../graph/nearest.ts'
+import { didYouMean } from '../graph/nearest.ts'
 import type { Answer } from './report.ts'
 
 export type Command = Parameters<typeof subcommands>[0]['cmds'][string]
@@ -54,7 +54,7 @@ const HELP = new Set(['--help', '-h', '--version', '-v'])
 
 function unknownCommand(name: string, known: readonly string[]): MixosError {
   return new MixosError('BAD_ARGUMENT', `unknown command ${JSON.stringify(name)}`, {
-    hint: `did you mean ${nearest(name, known)}? commands: ${known.join(', ')}`,
+    hint: didYouMean(name, known) ?? `commands: ${known.join(', ')}`,
   })
 }
 

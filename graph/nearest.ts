@@ -1,6 +1,12 @@
-import { closest } from 'fastest-levenshtein'
+import { closest, distance } from 'fastest-levenshtein'
 
-/** Of the names, the one that was most likely meant; undefined where there are none. */
-export function nearest(name: string, names: readonly string[]): string | undefined {
-  return names.length > 0 ? closest(name, [...names]) : undefined
+/**
+ * Asks whether the nearest of the names was meant, by how many letters are to be added, dropped or changed. Undefined
+ * where that is more than half of the longer name.
+ */
+export function didYouMean(name: string, names: readonly string[]): string | undefined {
+  if (names.length === 0) return undefined
+  const near = closest(name, [...names])
+  const isNear = distance(name, near) <= Math.ceil(Math.max(name.length, near.length) / 2)
+  return isNear ? `did you mean ${near}?` : undefined
 }

@@ -1,6 +1,6 @@
 import { type Derivation, isDerivation } from './derivation.ts'
 import { MixosError } from './error.ts'
-import { nearest } from './nearest.ts'
+import { didYouMean } from './nearest.ts'
 
 /** Derivations by name, each made when it is first asked for. */
 export interface PackageSet {
@@ -58,12 +58,9 @@ export function packageSet(...layers: readonly Definitions[]): PackageSet {
 
 /** An error for a name that is not among the known ones, with the nearest of them. */
 export function unknownName(name: string, names: readonly string[]): MixosError {
-  const meant = nearest(name, names)
+  const known = names.length > 0 ? `known: ${names.join(', ')}` : 'the recipes define no packages'
   return new MixosError('NAME_UNKNOWN', `unknown package ${JSON.stringify(name)}`, {
-    hint:
-      meant === undefined
-        ? 'the recipes define no packages'
-        : `did you mean ${meant}? known: ${names.join(', ')}`,
+    hint: didYouMean(name, names) ?? known,
   })
 }
 

@@ -1,5 +1,5 @@
 import { MixosError } from './error.ts'
-import { nearest } from './nearest.ts'
+import { didYouMean } from './nearest.ts'
 import { shown } from './shown.ts'
 import { explain } from './solver/explain.ts'
 import { search } from './solver/search.ts'
@@ -32,7 +32,7 @@ export function solve<Package extends Candidate>(problem: Problem<Package>): rea
   const { packages, requests, installed = [] } = problem
   const universe = universeOf(packages, installed)
   for (const { name } of requests) {
-    if (universe.package(name).versions.length === 0) throw unknown(name, universe.names)
+    if (universe.package(name).versions.length === 0) throw unknownPackage(name, universe.names)
   }
   const outcome = search(universe, requests.toSorted(byText))
   if ('chosen' in outcome) return outcome.chosen as readonly Package[]
@@ -46,9 +46,13 @@ function byText(a: Requirement, b: Requirement): number {
   return first < second ? -1 : first > second ? 1 : 0
 }
 
-function unknown(name: string, names: readonly string[]): MixosError {
-  const meant = nearest(name, names)
+/** A PACKAGE_UNKNOWN error, with the nearest name or another way to go on. */
+export function unknownPackage(name: string, names: readonly string[]): MixosError {
+  const otherwise =
+    names.length > 0
+      ? 'search for what there is with: mix search'
+      : 'the index is empty; fetch it with: mix update'
   return new MixosError('PACKAGE_UNKNOWN', `unknown package ${shown(name)}`, {
-    hint: meant === undefined ? 'there are no packages' : `did you mean ${meant}?`,
+    hint: didYouMean(name, names) ?? otherwise,
   })
 }

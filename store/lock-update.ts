@@ -1,6 +1,6 @@
 import { MixosError } from '../graph/error.ts'
 import { formatLock, type Lock, type Pin, parseLock } from '../graph/lock.ts'
-import { nearest } from '../graph/nearest.ts'
+import { didYouMean } from '../graph/nearest.ts'
 import type { Source, Wanted } from '../graph/wanted.ts'
 import { type Archive, openArchive } from './debian/archive.ts'
 import type { BinaryPackage } from './debian/packages.ts'
@@ -88,9 +88,9 @@ function select(lock: Lock, wanted: Wanted, names: readonly string[]): Selection
   for (const name of names) {
     if (sources.includes(name) || seeds.includes(name) || isPackage(name)) continue
     const known = [...new Set([...sources, ...seeds])]
-    const meant = nearest(name, name.startsWith(debPin('')) ? packages : known)
+    const meant = didYouMean(name, name.startsWith(debPin('')) ? packages : known)
     throw new MixosError('NAME_UNKNOWN', `nothing to pin is called ${JSON.stringify(name)}`, {
-      hint: `did you mean ${meant}? known are ${known.join(', ')}, and each package of a seed`,
+      hint: meant ?? `known: ${known.join(', ')}, and each package of a seed`,
     })
   }
   return {

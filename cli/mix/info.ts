@@ -1,5 +1,5 @@
 import { command, positional } from 'cmd-ts'
-import { unknownPackage } from '../../store/target/change.ts'
+import { unknownPackage } from '../../graph/solver.ts'
 import { newestOf } from '../../store/target/offers.ts'
 import { jsonFlag, PackageName } from '../args.ts'
 import { bytes, sum, table } from '../format.ts'

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import { openStore } from '../../store/store.ts'
-import { unknownPackage } from '../../store/target/change.ts'
+import { notInstalled } from '../../store/target/change.ts'
 import type { Machine } from '../../store/target/etc-files.ts'
 import { currentGeneration } from '../../store/target/generations.ts'
 import { type InstalledPackage, installedIn } from '../../store/target/installed.ts'
@@ -33,7 +33,7 @@ export function installedNamed(
 ): InstalledPackage {
   const found = installed.find(one => one.name === name)
   if (found) return found
-  throw unknownPackage(
+  throw notInstalled(
     name,
     installed.map(one => one.name),
   )

@@ -1,6 +1,6 @@
 import { isAbsolute, join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
-import { nearest } from '../../graph/nearest.ts'
+import { didYouMean } from '../../graph/nearest.ts'
 import { shown } from '../../graph/shown.ts'
 import type { Host } from '../host.ts'
 import { formatPublicKey, type PublicKey, parsePublicKey } from './keys.ts'
@@ -219,8 +219,8 @@ function refuseUnknown(
   const unknown = Object.keys(fields).find(field => !allowed.includes(field))
   if (unknown === undefined) return
   const message = `${path}: unknown field ${shown(unknown)}${at ? ` in ${at}` : ''}`
-  const close = nearest(unknown, allowed)
-  throw new MixosError('BAD_ARGUMENT', message, { hint: `did you mean "${close}"? ${hint}` })
+  const meant = didYouMean(unknown, allowed)
+  throw new MixosError('BAD_ARGUMENT', message, { hint: meant ? `${meant} ${hint}` : hint })
 }
 
 function listAt(

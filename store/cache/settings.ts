@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
-import { nearest } from '../../graph/nearest.ts'
+import { didYouMean } from '../../graph/nearest.ts'
 import type { Host } from '../host.ts'
 import { pathLock } from '../path-lock.ts'
 import { writeDurably } from '../write.ts'
@@ -131,14 +131,9 @@ export async function removeKey(
   return edit(host, environment, ({ keys, caches }, refuse) => {
     const key = keys.find(key => key.name === name)
     if (!key) {
-      const close = nearest(
-        name,
-        keys.map(key => key.name),
-      )
-      return refuse(
-        `no key is named ${JSON.stringify(name)}`,
-        close === undefined ? 'no key is trusted' : `did you mean ${close}?`,
-      )
+      const names = keys.map(key => key.name)
+      const known = names.length > 0 ? `known: ${names.join(', ')}` : 'no key is trusted'
+      return refuse(`no key is named ${JSON.stringify(name)}`, didYouMean(name, names) ?? known)
     }
     const rest = keys.filter(other => other !== key)
     for (const cache of caches) {

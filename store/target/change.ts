@@ -1,5 +1,5 @@
 import { MixosError } from '../../graph/error.ts'
-import { nearest } from '../../graph/nearest.ts'
+import { didYouMean } from '../../graph/nearest.ts'
 import type { PackageEntry } from '../../graph/package-index.ts'
 import { solve } from '../../graph/solver.ts'
 import type { StorePath } from '../../graph/store-path.ts'
@@ -115,11 +115,10 @@ function ownReplacement({ upgrade }: Wish, { own, offered }: Known): Replacement
   return isBetter ? [{ from: candidateOf(own), to: candidateOf(newest) }] : []
 }
 
-/** Throws PACKAGE_UNKNOWN, with the nearest name. */
-export function unknownPackage(name: string, known: readonly string[]): MixosError {
-  const guess = nearest(name, known)
-  return new MixosError('PACKAGE_UNKNOWN', `there is no package "${name}"`, {
-    hint: guess ? `did you mean ${guess}?` : 'the index is empty; fetch it with: mix update',
+/** A PACKAGE_UNKNOWN error, with the nearest name of what is installed. */
+export function notInstalled(name: string, names: readonly string[]): MixosError {
+  return new MixosError('PACKAGE_UNKNOWN', `${name} is not installed`, {
+    hint: didYouMean(name, names) ?? 'list what is, with: mix list',
   })
 }
 
@@ -130,12 +129,7 @@ function removedBy(
 ): Set<string> {
   const names = installed.map(({ name }) => name)
   const unknown = remove.find(name => !names.includes(name))
-  if (unknown !== undefined) {
-    const guess = nearest(unknown, names)
-    throw new MixosError('PACKAGE_UNKNOWN', `${unknown} is not installed`, {
-      ...(guess && { hint: `did you mean ${guess}?` }),
-    })
-  }
+  if (unknown !== undefined) throw notInstalled(unknown, names)
   const removed = new Set(remove)
   if (!cascade) return removed
   for (let before = -1; before !== removed.size; ) {

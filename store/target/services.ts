@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MixosError } from '../../graph/error.ts'
-import { nearest } from '../../graph/nearest.ts'
+import { didYouMean } from '../../graph/nearest.ts'
 import { isName } from '../../graph/store-path.ts'
 import { flush } from '../write.ts'
 import type { Machine } from './etc-files.ts'
@@ -212,11 +212,8 @@ function isSupervised({ store: { host } }: Machine, directory: string): boolean 
 function requireService(machine: Machine, name: string): void {
   const known = serviceNames(machine)
   if (known.includes(name)) return
-  const close = nearest(name, known)
   throw new MixosError('NAME_UNKNOWN', `no service is named ${JSON.stringify(name)}`, {
-    hint: close
-      ? `did you mean ${close}? list them with: mix service list`
-      : 'list them with: mix service list',
+    hint: didYouMean(name, known) ?? 'list them with: mix service list',
   })
 }
 

@@ -108,12 +108,18 @@ test('a machine without the programs of MixOS is told so', async t => {
   })
 })
 
-for (const name of ['wbe', '../web', '', '.web', '-w']) {
+for (const [name, hint] of [
+  ['wbe', /^did you mean web\?$/],
+  ['.web', /^did you mean web\?$/],
+  ['-w', /^list them with: mix service list$/],
+  ['../web', /^did you mean web\?$/],
+  ['', /^list them with: mix service list$/],
+] as const) {
   test(`${JSON.stringify(name)} is no service, and the nearest one is named`, async t => {
     const { machine, ran } = setUp(t, ['web'])
     for (const action of [enable, disable, restart]) {
       const error = await t.throwsAsync(action(machine, name, options), { code: 'NAME_UNKNOWN' })
-      t.regex((error as Error & { hint: string }).hint, /did you mean web\?/)
+      t.regex((error as Error & { hint: string }).hint, hint)
     }
     t.deepEqual(ran, [])
   })
