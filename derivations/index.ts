@@ -17,8 +17,7 @@ import { busybox } from './packages/busybox.ts'
 import { targetPackagesOf } from './packages/index.ts'
 import { init, serviceNames, text } from './packages/init.ts'
 import { mix } from './packages/mix.ts'
-import { musl } from './packages/musl.ts'
-import { muslRuntime } from './packages/musl-runtime.ts'
+import { bootstrapMusl, musl } from './packages/musl.ts'
 import { bootstrap } from './seeds/bootstrap.ts'
 import { seedRoot } from './seeds/seed-root.ts'
 import type { System } from './system.ts'
@@ -54,7 +53,7 @@ function seedsOf(lock: Lock): Definitions {
 function toolchainOf(lock: Lock): Definitions {
   return {
     'linux-headers': ({ get }) => linuxHeaders(lock, { seeds: get('seeds-build') }),
-    'musl-bootstrap': ({ get }) => musl(lock, { seeds: get('seeds-build') }),
+    'musl-bootstrap': ({ get }) => bootstrapMusl(lock, { seeds: get('seeds-build') }),
     gcc: ({ get }) =>
       gcc(lock, {
         seeds: get('seeds-build'),
@@ -85,12 +84,6 @@ function packagesOf(lock: Lock, system: System): Definitions {
         config: system.busybox,
       }),
     init: () => init(system),
-    'musl-runtime': ({ get }) =>
-      muslRuntime({
-        version: pinnedVersion(lock, 'musl'),
-        seeds: get('seeds-image'),
-        musl: get('musl'),
-      }),
     mix: ({ get }) =>
       mix(lock, {
         version: system.version,
@@ -139,7 +132,7 @@ function imagesOf(lock: Lock, system: System): Definitions {
       }),
     // Everything that a machine may have: what it starts with can be upgraded too.
     repository: ({ get }) => {
-      const system = ['base-files', 'boot', 'busybox', 'grub-images', 'init', 'mix', 'musl-runtime']
+      const system = ['base-files', 'boot', 'busybox', 'grub-images', 'init', 'mix', 'musl']
       const names = [...system, ...Object.keys(targetPackagesOf(lock))]
       return repository({
         name: 'repository',

@@ -47,14 +47,14 @@ export function targetPackage(spec: TargetPackageSpec): Derivation {
 }
 
 export interface PlainPackageSpec extends ScriptSpec {
-  /** Its name is that of the derivation unless it says otherwise. */
-  readonly about: Omit<PackageSpec, 'name' | 'version'> & { readonly name?: string }
+  /** Beside its name and version, which are those of the derivation. */
+  readonly about: Omit<PackageSpec, 'name' | 'version'>
 }
 
 /** A package that is not compiled: a script that fills `$out`, which is then given what the package says of itself. */
 export function plainPackage({ about, ...spec }: PlainPackageSpec): Derivation {
   const { name, version } = spec
-  const [packageInfoPath, packageInfo] = descriptionOf({ name, version, ...about })
+  const [packageInfoPath, packageInfo] = descriptionOf({ ...about, name, version })
   return script({
     ...spec,
     env: { ...spec.env, packageInfo, packageInfoPath },

@@ -1,4 +1,4 @@
-import type { Derivation } from '../../graph/derivation.ts'
+import { type Derivation, output } from '../../graph/derivation.ts'
 import { script } from '../build-support/script.ts'
 
 export interface ToolchainParts {
@@ -18,7 +18,7 @@ export function toolchain({ seeds, gcc, ...parts }: ToolchainParts): Derivation 
     name: 'toolchain',
     version: gcc.version,
     root: seeds,
-    inputs: { gcc, ...parts },
+    inputs: { gcc, ...parts, musl_dev: output(parts.musl, 'dev') },
     script: build,
   })
 }
@@ -38,8 +38,8 @@ done
 ln -s "$gcc/libexec" "$out/libexec"
 ln -s "$gcc/$files"/* "$out/$files/"
 ln -s "$gcc/$target"/* "$out/$target/"
-ln -s "$musl/lib" "$out/$target/sysroot/lib"
-cp -rs --no-preserve=mode "$musl/include/." "$headers/include/." "$out/$target/sysroot/include/"
+ln -s "$musl_dev/lib" "$out/$target/sysroot/lib"
+cp -rs --no-preserve=mode "$musl_dev/include/." "$headers/include/." "$out/$target/sysroot/include/"
 
 "$out/bin/$target-gcc" -dumpspecs >"$out/$files/specs"
 cat >>"$out/$files/specs" <<END

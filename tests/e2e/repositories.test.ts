@@ -1,13 +1,11 @@
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { StorePath } from '../../graph/store-path.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import type { Store } from '../../store/store.ts'
 import { openConsole } from '../helpers/console.ts'
+import { HOST_OF_GUEST, serveDirectory } from '../helpers/directory-server.ts'
 import { logIn } from '../helpers/guest.ts'
 import { noise } from '../helpers/http-server.ts'
 import { addPackage } from '../helpers/package.ts'
@@ -95,21 +93,19 @@ async function repositoryOf(t: ExecutionContext) {
   const store = tempStore(t)
   const packages: StorePath[] = []
   let lies: { path: RegExp; lie: Lie } = { path: /never/, lie: bytes => bytes }
-  const server = createServer((request, response) => {
-    const { url = '' } = request
-    const found = nodeHost.files.read(join(directory, decodeURI(url)))
-    const bytes = found && lies.path.test(url) ? lies.lie(found) : found
-    response.statusCode = bytes ? 200 : 404
-    response.end(bytes ?? 'not here')
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
+  const port = await serveDirectory(t, directory, path =>
+    lies.path.test(path)
+      ? (_, response) => {
+          const found = nodeHost.files.read(join(directory, path))
+          const told = found && lies.lie(found)
+          response.statusCode = told ? 200 : 404
+          response.end(told ?? 'not here')
+        }
+      : undefined,
+  )
   return {
     directory,
-    url: `http://10.0.2.2:${(server.address() as AddressInfo).port}`,
+    url: `http://${HOST_OF_GUEST}:${port}`,
     web: (version: string) => web(store, version),
     other: (name: string) => other(store, name),
     lie: (path: RegExp, lie: Lie): void => {

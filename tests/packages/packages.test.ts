@@ -6,7 +6,10 @@ import { newMachine } from '../helpers/target-machine.ts'
 
 const run = promisify(execFile)
 
-/** What each package does on a machine that has all of them: a script, and what it prints. */
+/**
+ * What each package does on a machine that has all of them: a script, and what it prints. What audit and iptables do
+ * takes a kernel of their own: see on-the-kernel.test.ts.
+ */
 const JOBS: Readonly<Record<string, readonly [script: string, prints: RegExp]>> = {
   audit: ['auditctl -v', /^auditctl version \d/],
   'ca-certificates': ['grep -c BEGIN /etc/ssl/certs/ca-certificates.crt', /^1\d\d\n$/],

@@ -7,8 +7,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { RequestListener } from 'node:http'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
@@ -29,6 +28,7 @@ import { slotsOf } from '../../store/slots.ts'
 import { openStore } from '../../store/store.ts'
 import { knownIndex, openRepository, updateIndex } from '../../store/target/repository.ts'
 import { PATIENCE, type Patience } from '../../store/target/web-storage.ts'
+import { serveDirectory } from '../helpers/directory-server.ts'
 import { addPackage } from '../helpers/package.ts'
 import { DAY, keysOf, NOW, packagesIn, published } from '../helpers/repository.ts'
 import { memoryDirectory } from '../helpers/temp-store.ts'
@@ -66,19 +66,7 @@ async function served(
   directory: string,
   special: Readonly<Record<string, RequestListener>> = {},
 ): Promise<string> {
-  const server = createServer((request, response) => {
-    const handler = special[request.url ?? '']
-    if (handler) return void handler(request, response)
-    const path = join(directory, request.url ?? '')
-    if (existsSync(path)) response.end(readFileSync(path))
-    else response.writeHead(404).end()
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return `http://127.0.0.1:${await serveDirectory(t, directory, path => special[path])}`
 }
 
 /** A repository with a program, and how to publish it again. */
