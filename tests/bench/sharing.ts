@@ -1,6 +1,6 @@
-// Run by hand: node tests/bench/sharing.ts STORE
+// Run by hand: node tests/bench/sharing.ts STORE [NAME…]
 // How many bytes a cache sends for a build of a package to somebody who has another build of it: for each
-// two objects of the store with the same name, both ways.
+// two objects of the store with the same name, of those names or of any, both ways.
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,13 +11,14 @@ import { removeTree } from '../../store/remove.ts'
 import { openStore } from '../../store/store.ts'
 import { pulled, pushed } from '../helpers/copies.ts'
 
-const [directory] = process.argv.slice(2)
+const [directory, ...names] = process.argv.slice(2)
 if (!directory) throw new Error('name a store')
 const store = openStore({ directory, host: nodeHost })
 const builds = Map.groupBy(store.paths(), path => labelOfPath(path))
 
 console.log('package                        whole      other here')
 for (const [label, paths] of builds) {
+  if (names.length > 0 && !names.some(name => label.startsWith(`${name}-`))) continue
   const pairs = paths.flatMap(here => paths.map(wanted => ({ here, wanted })))
   for (const { here, wanted } of pairs) if (here !== wanted) await compare(label, here, wanted)
 }
