@@ -9,6 +9,8 @@ import { BUBBLEWRAP } from './tools.ts'
 const FIRST_UID = 59_000
 const UIDS = 1000
 
+const MEMORY = '/dev/shm'
+
 /**
  * True if builds must run as another user than we do: to the host, nothing of a build is ever root.
  * Throws SANDBOX_UNAVAILABLE where we are root and cannot become another user.
@@ -66,10 +68,13 @@ export function dropArguments(
     return ['--dir', dirname(at), how, String(number), at]
   }
   const tools = show('--ro-bind-fd', directory)
+  const isInMemory = [directory, ...readable, ...writable].some(path => path.startsWith(MEMORY))
   return [
     ...BUBBLEWRAP,
     ...['--die-with-parent', '--dir', '/tmp'],
     ...['--dev-bind', '/dev', '/dev', '--bind', '/proc', '/proc'],
+    // With /dev come the host's own directories there, which may be closed to that user.
+    ...(isInMemory ? ['--tmpfs', MEMORY] : []),
     ...readable.flatMap(path => show('--ro-bind-fd', path)),
     ...writable.flatMap(path => show('--bind-fd', path)),
     ...[...tools, '--chdir', tools.at(-1) as string],

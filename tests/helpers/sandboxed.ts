@@ -22,8 +22,8 @@ export async function sandboxed(
   t: ExecutionContext,
   script: string,
   changes: Partial<BuildRequest> = {},
+  directory = tempDirectory(t),
 ): Promise<Sandboxed> {
-  const directory = tempDirectory(t)
   const at = (name: string): string => {
     mkdirSync(join(directory, name))
     return join(directory, name)

@@ -10,7 +10,7 @@ import { DEFAULT_LIMITS, type Limits, openSandbox } from '../../store/sandbox.ts
 import { type Call, probe } from '../helpers/probe.ts'
 import { sandboxTools } from '../helpers/sandbox-tools.ts'
 import { pathOf, SHELL, sandboxed } from '../helpers/sandboxed.ts'
-import { type Tree, tempDirectory, writeTree } from '../helpers/temp-store.ts'
+import { memoryDirectory, type Tree, tempDirectory, writeTree } from '../helpers/temp-store.ts'
 
 test.before('fetch what sandboxes are made of', async t => {
   t.timeout(300_000)
@@ -38,6 +38,11 @@ test('a build starts in /build as the user 1000 with files that are open for all
     '644',
     'build dev etc mix proc tmp',
   ])
+})
+
+test('a build runs in a store that is kept in memory, which only its owner can enter', async t => {
+  const { output } = await sandboxed(t, 'touch file; ls', {}, memoryDirectory(t))
+  t.is(output, 'file\n')
 })
 
 test('a build gets its arguments as they are', async t => {
