@@ -53,15 +53,15 @@ export type Built = ReadonlyMap<string, Prepared>
 export async function build(store: Store, sandbox: Sandbox, options: BuildOptions): Promise<Built> {
   const { derivation, hash, inputs, signal } = options
   const { files } = store.host
-  const scratch = store.scratch()
+  const scratch = join(sandbox.directory, store.host.randomHex(20))
   const buildDirectory = join(scratch, 'build')
   const storeDirectory = join(scratch, 'store')
-  files.makeDirectory(buildDirectory)
-  files.makeDirectory(storeDirectory)
+  for (const path of [scratch, buildDirectory, storeDirectory]) files.makeDirectory(path)
+  // Whatever the umask is: builds of root's run as another user.
+  files.changeMode(scratch, 0o711)
   const built = outputsWhileBuilding(options)
   const closure = objectClosure(store, new Set(Object.values(inputs)))
   const log = openLog(store, hash, options.onLine)
-  let hasFailed = true
   try {
     const status = await sandbox.run({
       argv: argvOf(derivation, inputs),
@@ -85,15 +85,13 @@ export async function build(store: Store, sandbox: Sandbox, options: BuildOption
         },
       )
     }
-    const prepared = prepareOutputs(store, { ...options, built, storeDirectory, closure })
-    hasFailed = false
-    return prepared
+    return prepareOutputs(store, { ...options, built, storeDirectory, closure })
   } catch (error) {
     const told = named(error, { maker: labelOf(derivation), log: log.path })
-    throw options.keepFailed ? keptFailed(told, buildDirectory) : told
+    throw options.keepFailed ? keptFailed(store, told, buildDirectory) : told
   } finally {
     log.close()
-    if (!hasFailed || !options.keepFailed) removeTree(store.host, scratch)
+    removeTree(store.host, scratch)
   }
 }
 
@@ -227,9 +225,12 @@ function named(error: unknown, { maker, log }: { maker: string; log: string }): 
   return new MixosError(error.code, `${maker}: ${error.message}`, { hint, cause: error.cause })
 }
 
-function keptFailed(error: unknown, directory: string): unknown {
+/** Takes the build directory to where nothing removes it but the next collection of garbage. */
+function keptFailed(store: Store, error: unknown, directory: string): unknown {
   if (!(error instanceof MixosError)) return error
-  const hint = `the build directory was kept: ${directory}`
+  const kept = join(store.scratch(), 'build')
+  store.host.files.rename(directory, kept)
+  const hint = `the build directory was kept: ${kept}`
   return new MixosError(error.code, error.message, {
     hint: error.hint ? `${error.hint}\n${hint}` : hint,
     cause: error.cause,

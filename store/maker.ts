@@ -116,7 +116,11 @@ export class Maker {
       const bubblewrap = this.#store.hostPath(firstOf(tools.bubblewrap, outputs))
       const { openSandbox } = await import('./sandbox.ts')
       this.#scratch = this.#store.scratch()
-      return openSandbox(this.#store.host, { bubblewrap, busybox }, this.#scratch)
+      return openSandbox(
+        this.#store.host,
+        { bubblewrap, busybox },
+        { scratch: this.#scratch, readable: [this.#store.layout.objects] },
+      )
     })()
     return this.#sandbox
   }

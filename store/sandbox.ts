@@ -1,9 +1,11 @@
+import { join } from 'node:path'
 import { MixosError } from '../graph/error.ts'
 import type { Host } from './host.ts'
 import { attend, type Ended } from './sandbox/attend.ts'
 import { type Bench, placeOf, prepare } from './sandbox/bench.ts'
 import type { Limits } from './sandbox/limits.ts'
 import type { Mounts } from './sandbox/mounts.ts'
+import { outerArguments } from './sandbox/outer.ts'
 import { makePipe } from './sandbox/pipe.ts'
 import { openSpawner } from './sandbox/spawner.ts'
 import { start } from './sandbox/start.ts'
@@ -37,6 +39,8 @@ export interface BuildRequest extends Mounts {
  * host. Several may run at once.
  */
 export interface Sandbox {
+  /** Where the directories that builds write to are: the caller makes and removes them. */
+  readonly directory: string
   /**
    * Settles only after every process of the build has ended. Throws BUILD_LIMIT, CANCELLED, or
    * SANDBOX_UNAVAILABLE where this machine cannot do it: nothing ever runs outside the sandbox.
@@ -46,24 +50,39 @@ export interface Sandbox {
   [Symbol.dispose](): void
 }
 
+export interface SandboxOptions {
+  /** A new or empty directory for this sandbox alone, which nobody else may enter; the caller removes it. */
+  readonly scratch: string
+  /** The directories in which everything is that builds get to read. */
+  readonly readable: readonly string[]
+}
+
 /**
- * `scratch` is a new or empty directory for this sandbox alone; the caller removes it. For root, each
- * build runs as an otherwise unused user, and its writable directories change owner to that user.
+ * For root, each build runs as an otherwise unused user, and its writable directories change owner to that user.
+ * Throws SANDBOX_UNAVAILABLE.
  */
 export async function openSandbox(
   host: Host,
   tools: SandboxTools,
-  scratch: string,
+  { scratch, readable }: SandboxOptions,
 ): Promise<Sandbox> {
   checkTools(host, tools)
   const drops = mustDrop(host)
   const { bubblewrap, busybox } = tools
-  const spawner = openSpawner(host, { busybox, directory: bubblewrap, scratch })
-  const bench: Bench = { host, tools, spawner, scratch, drops }
+  const directory = join(scratch, 'sandbox')
+  host.files.makeDirectory(directory)
+  host.files.changeMode(directory, 0o711)
+  const spawner = openSpawner(host, {
+    busybox: outerArguments(host, { tools, drops, readable, writable: directory }),
+    directory: bubblewrap,
+    scratch: directory,
+  })
+  const bench: Bench = { host, tools, spawner, directory, drops }
   prepare(bench)
   const pipes = new Map<number, Promise<void>>()
   const busy = new Set<number>()
   return {
+    directory,
     run: async request => {
       refuseAmbiguous(request)
       let slot = 0

@@ -247,6 +247,8 @@ function makeLayout(host: Host, layout: Layout): void {
     ]) {
       files.makeDirectory(path)
     }
+    // Whatever the umask is: builds of root's run as another user.
+    files.changeMode(layout.objects, 0o755)
     // Written last: its presence says that all the others are there.
     const temp = `${layout.scratch}/${host.randomHex(20)}`
     files.writeNew(temp, VERSION)
@@ -274,7 +276,7 @@ function readVersion(host: Host, { directory, version }: Layout): string | undef
 
 const LAYOUT = new Set(['version', 'store', 'db', 'roots', 'profiles', 'log', 'tmp', 'lock'])
 
-/** An error of the file system as one that names the store and what to do; any other error as it is. */
+/** An error of the operating system as one that names the store and what to do; any other error as it is. */
 export function asStoreError(error: unknown, directory: string): unknown {
   if (isDiskFull(error)) {
     return new MixosError('DISK_FULL', `the disk that holds ${directory} is full`, {
@@ -282,7 +284,13 @@ export function asStoreError(error: unknown, directory: string): unknown {
       cause: error,
     })
   }
-  const { code } = error as NodeJS.ErrnoException
+  const { code, syscall } = error as NodeJS.ErrnoException
+  if (code === 'EACCES' && syscall?.startsWith('spawn ')) {
+    return new MixosError('SANDBOX_UNAVAILABLE', `no program of ${directory} can be run`, {
+      hint: 'mount that disk without noexec, or set MIXOS_HOME to a directory on another one',
+      cause: error,
+    })
+  }
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return readOnly(error, directory)
   return error
 }

@@ -5,7 +5,7 @@ import type { Bench, Place } from './bench.ts'
 import { type Limits, watch } from './limits.ts'
 import type { Job } from './spawner.ts'
 import type { Started } from './start.ts'
-import { unavailable } from './unavailable.ts'
+import { unavailable, wordsOf } from './unavailable.ts'
 
 export interface Attention {
   readonly limits: Limits
@@ -117,7 +117,7 @@ function readReport(host: Host, path: string): Report {
   const words = lines.filter(line => !isStatus(line)).join('\n')
   const { 'child-pid': pid, 'exit-code': exitCode } = status
   return {
-    words: words.replaceAll(/^bwrap: /gm, '').trim(),
+    words: wordsOf(words),
     ...(pid !== undefined && { pid }),
     ...(exitCode !== undefined && { exitCode }),
   }

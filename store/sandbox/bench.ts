@@ -9,8 +9,8 @@ export interface Bench {
   readonly host: Host
   readonly tools: SandboxTools
   readonly spawner: Spawner
-  /** A directory of ours alone. */
-  readonly scratch: string
+  /** A directory of ours alone, which every user may enter who gets to it. */
+  readonly directory: string
   /** True if builds run as another user than we do. */
   readonly drops: boolean
 }
@@ -23,13 +23,13 @@ export interface Place {
   readonly arguments: string
 }
 
-export function placeOf({ scratch }: Bench, slot: number): Place {
-  const at = (name: string): string => join(scratch, `${name}-${slot}`)
+export function placeOf({ directory }: Bench, slot: number): Place {
+  const at = (name: string): string => join(directory, `${name}-${slot}`)
   return { slot, pipe: at('pipe'), report: at('report'), arguments: at('arguments') }
 }
 
-export const etcOf = ({ scratch }: Bench): string => join(scratch, 'etc')
-export const filterOf = ({ scratch }: Bench): string => join(scratch, 'seccomp')
+export const etcOf = ({ directory }: Bench): string => join(directory, 'etc')
+export const filterOf = ({ directory }: Bench): string => join(directory, 'seccomp')
 
 /** Writes what every sandbox of this process uses. */
 export function prepare(bench: Bench): void {

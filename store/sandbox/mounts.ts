@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path'
+import { MixosError } from '../../graph/error.ts'
 import { absolute, STORE_DIRECTORY, type StorePath } from '../../graph/store-path.ts'
 import type { Host } from '../host.ts'
 import type { Descriptors } from './descriptors.ts'
@@ -26,7 +27,10 @@ const OWN = new Set(['etc', 'dev', 'proc', 'tmp', 'build', 'mix'])
 const TMP_BYTES = 4 * 2 ** 30
 const SHM_BYTES = 2 ** 30
 
-/** Bubblewrap's arguments for the whole file system of a build. */
+/**
+ * Bubblewrap's arguments for the whole file system of a build. Throws OBJECT_INVALID for an input that is a symlink, or
+ * is not there.
+ */
 export function mountArguments(
   host: Host,
   descriptors: Descriptors,
@@ -37,6 +41,7 @@ export function mountArguments(
     String(descriptors.open(path)),
     at,
   ]
+  for (const { hostPath } of inputs) requireObject(host, hostPath)
   return [
     ...(root === undefined ? [] : rootArguments(host, root, bind)),
     ...['--proc', '/proc', '--dev', '/dev'],
@@ -52,6 +57,15 @@ export function mountArguments(
     // What bubblewrap made on the way to the mounts above must not take a build's files.
     ...['--remount-ro', '/'],
   ]
+}
+
+// A link would be followed, to wherever it leads.
+function requireObject(host: Host, path: string): void {
+  const stats = host.files.lstat(path)
+  if (stats && !stats.isSymbolicLink()) return
+  throw new MixosError('OBJECT_INVALID', `${path} ${stats ? 'is a symlink' : 'is not there'}`, {
+    hint: 'look for damage with: mixos verify',
+  })
 }
 
 function rootArguments(

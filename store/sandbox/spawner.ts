@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { MixosError } from '../../graph/error.ts'
 import type { Host } from '../host.ts'
+import { unavailable } from './unavailable.ts'
 
 /**
  * Starts processes from a small process of its own. Node copies the page tables of all its memory for each
@@ -39,37 +39,50 @@ const SCRIPT = `while read -r job; do
 done
 kill -9 0`
 
+export interface SpawnerOptions {
+  /** A command line that runs BusyBox. */
+  readonly busybox: readonly string[]
+  /** Where that runs. */
+  readonly directory: string
+  /** Ours alone; holds the scripts of jobs. */
+  readonly scratch: string
+}
+
+// Of what it complains about.
+const SAID = 2000
+
 interface Running {
   pid: number | undefined
   readonly end: (code: number) => void
   readonly fail: (error: unknown) => void
 }
 
-/** `directory` is where jobs start; `scratch` is ours alone and holds their scripts. */
-export function openSpawner(
-  host: Host,
-  { busybox, directory, scratch }: { busybox: string; directory: string; scratch: string },
-): Spawner {
+export function openSpawner(host: Host, { busybox, directory, scratch }: SpawnerOptions): Spawner {
+  const [program = '', ...words] = busybox
   // A process group of its own, which is what `kill 0` is about and what a Ctrl-C in the terminal is not.
-  const child = host.processes.spawn(busybox, ['sh', '-c', SCRIPT, 'sh', scratch], {
+  const child = host.processes.spawn(program, [...words, 'sh', '-c', SCRIPT, 'sh', scratch], {
     cwd: directory,
     env: {},
-    stdio: ['pipe', 'pipe', 'ignore'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   })
-  const { stdin, stdout } = child
+  const { stdin, stdout, stderr } = child
   const running = new Map<number, Running>()
-  let problem: MixosError | undefined
+  let problem: Error | undefined
 
-  const fail = (what: string): void => {
-    problem ??= new MixosError('SANDBOX_UNAVAILABLE', `cannot run ${busybox}: ${what}`, {
-      hint: 'the store must lie on a file system that is not mounted noexec',
-    })
+  const fail = (error: Error): void => {
+    problem ??= error
     for (const job of running.values()) job.fail(problem)
     running.clear()
   }
-  child.once('error', error => fail(error.message))
-  child.once('exit', (code, signal) => fail(signal ? `killed by ${signal}` : `exit code ${code}`))
+  child.once('error', fail)
+  let said = ''
+  stderr?.on('data', (chunk: Buffer) => {
+    said = `${said}${chunk}`.slice(0, SAID)
+  })
+  child.once('close', (code, signal) =>
+    fail(unavailable(host, said || (signal ? `killed by ${signal}` : `exit code ${code}`))),
+  )
   // The end of the process says why nothing can be written to it.
   stdin?.on('error', () => undefined)
   if (stdout) {

@@ -6,7 +6,7 @@ import { type Mounts, mountArguments } from './mounts.ts'
 import { openPipe } from './pipe.ts'
 import { type Job as Process, quoted } from './spawner.ts'
 import { BUBBLEWRAP } from './tools.ts'
-import { dropArguments, reachable, uidOf } from './unprivileged.ts'
+import { uidOf } from './unprivileged.ts'
 
 export interface Job extends Mounts {
   readonly argv: readonly string[]
@@ -32,33 +32,30 @@ const ISOLATION = [
 /** Starts bubblewrap. What it says of itself goes to the report, what the build prints to the output. */
 export function start(bench: Bench, place: Place, job: Job): Started {
   const { host, tools, spawner } = bench
-  const descriptors = new Descriptors(host)
+  const descriptors = new Descriptors()
   const { output, writeEnd } = openPipe(host, place.pipe)
-  const close = (): void => {
-    host.files.close(writeEnd)
-    descriptors.close()
-  }
+  const close = (): void => host.files.close(writeEnd)
   try {
-    descriptors.pass({ fd: writeEnd, isWritten: true })
-    const report = descriptors.open(place.report, 'create')
+    descriptors.open(place.pipe, 'append')
+    descriptors.open(place.report, 'append')
     if (descriptors.open(tools.busybox) !== BUSYBOX) throw new Error('BusyBox is out of place')
     const options = [
       ...ISOLATION,
-      ...['--json-status-fd', String(descriptors.again(report))],
+      ...['--json-status-fd', String(descriptors.open(place.report, 'append'))],
       ...['--seccomp', String(descriptors.open(filterOf(bench)))],
       ...mountArguments(host, descriptors, { ...job, etc: etcOf(bench), pipe: place.pipe }),
       ...Object.entries(job.env).flatMap(([name, value]) => ['--setenv', name, value]),
     ]
     host.files.writeNew(place.arguments, options.map(option => `${option}\0`).join(''))
     const command = [
-      ...commandOf(bench, place, job, descriptors),
+      ...BUBBLEWRAP,
       ...['--args', String(descriptors.open(place.arguments))],
       ...launch(job.argv, job.processes),
     ]
     // What the shell has to say of the rest belongs into the report, too.
     const script = `exec 2>>${quoted([place.report])}
 exec ${descriptors.redirections()}
-exec ${quoted(command)}
+exec ${bench.drops ? droppingTo(uidFor(bench, place, job)) : ''} ${quoted(command)}
 `
     return { process: spawner.start(script), output, close }
   } catch (error) {
@@ -68,19 +65,13 @@ exec ${quoted(command)}
   }
 }
 
-function commandOf(
-  bench: Bench,
-  place: Place,
-  job: Job,
-  descriptors: Descriptors,
-): readonly string[] {
-  const { host, tools } = bench
-  if (!bench.drops) return BUBBLEWRAP
-  const uid = uidOf(place.slot)
-  const writable = [job.buildDirectory, job.storeDirectory]
-  for (const path of writable) host.files.changeOwner(path, uid, uid)
-  const objects = job.inputs.map(({ hostPath }) => hostPath)
-  if (job.root !== undefined) objects.push(job.root)
-  const readable = [etcOf(bench), place.pipe, ...reachable(host, objects)]
-  return dropArguments(descriptors, { uid, directory: tools.bubblewrap, readable, writable })
+/** The user that a build runs as, who gets the directories that it writes to. */
+function uidFor({ host }: Bench, { slot }: Place, { buildDirectory, storeDirectory }: Job): number {
+  const uid = uidOf(slot)
+  for (const path of [buildDirectory, storeDirectory]) host.files.changeOwner(path, uid, uid)
+  return uid
 }
+
+/** What a shell runs a command as another user by; it is root, who needs no namespace for that. */
+const droppingTo = (uid: number): string =>
+  `-a nsenter /proc/self/fd/${BUSYBOX} -S ${uid} -G ${uid}`

@@ -6,10 +6,13 @@ export function unavailable(host: Host, message: string): MixosError {
   const hint = causes(host).find(({ applies }) => applies(message))?.fix
   return new MixosError(
     'SANDBOX_UNAVAILABLE',
-    `the build sandbox cannot start: ${message.trim() || 'bubblewrap gave no reason'}`,
+    `the build sandbox cannot start: ${wordsOf(message) || 'bubblewrap gave no reason'}`,
     { hint },
   )
 }
+
+/** What bubblewrap says of itself, without its name. */
+export const wordsOf = (text: string): string => text.replaceAll(/^bwrap: /gm, '').trim()
 
 interface Cause {
   readonly applies: (message: string) => boolean

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { lstatSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { absolute, type StorePath } from '../../graph/store-path.ts'
@@ -24,12 +24,19 @@ export async function sandboxed(
   changes: Partial<BuildRequest> = {},
   directory = tempDirectory(t),
 ): Promise<Sandboxed> {
-  const at = (name: string): string => {
-    mkdirSync(join(directory, name))
-    return join(directory, name)
-  }
   const tools = await sandboxTools()
-  using sandbox = await openSandbox(nodeHost, tools, at('scratch'))
+  const scratch = join(directory, 'scratch')
+  mkdirSync(scratch)
+  const { inputs = [], root } = changes
+  const shown = [...inputs.map(({ hostPath }) => hostPath), ...(root === undefined ? [] : [root])]
+  const readable = shown.map(path =>
+    lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ? path : dirname(path),
+  )
+  using sandbox = await openSandbox(nodeHost, tools, { scratch, readable })
+  const at = (name: string): string => {
+    mkdirSync(join(sandbox.directory, name))
+    return join(sandbox.directory, name)
+  }
   const chunks: Buffer[] = []
   const request: BuildRequest = {
     argv: [SHELL, 'sh', '-c', script],
@@ -40,7 +47,7 @@ export async function sandboxed(
     signal: new AbortController().signal,
     onOutput: chunk => chunks.push(chunk),
     ...changes,
-    inputs: [{ hostPath: dirname(tools.busybox), path: BUSYBOX }, ...(changes.inputs ?? [])],
+    inputs: [{ hostPath: dirname(tools.busybox), path: BUSYBOX }, ...inputs],
   }
   const { storeDirectory, buildDirectory } = request
   const ended = await sandbox.run(request)

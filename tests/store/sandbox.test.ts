@@ -113,10 +113,15 @@ test('an input may be a single file', async t => {
   t.is((await sandboxed(t, `cat ${absolute(path)}`, { inputs })).output, 'text')
 })
 
-test('an input that is a symlink is refused', async t => {
+test('an input that is a symlink, or is not there, is refused', async t => {
   const { hostPath } = inputOf(t, 'input', { link: { symlink: '/etc' } })
-  const inputs = [{ hostPath: join(hostPath, 'link'), path: pathOf('link') }]
-  await t.throwsAsync(sandboxed(t, 'true', { inputs }), { code: 'ELOOP' })
+  for (const [name, message] of [
+    ['link', /input\/link is a symlink$/],
+    ['nothing', /input\/nothing is not there$/],
+  ] as const) {
+    const inputs = [{ hostPath: join(hostPath, name), path: pathOf(name) }]
+    await t.throwsAsync(sandboxed(t, 'true', { inputs }), { code: 'OBJECT_INVALID', message })
+  }
 })
 
 test('a build may have hundreds of inputs', async t => {
@@ -352,10 +357,13 @@ test('where its output cannot be taken, the build ends with the reason', async t
 test('without its tools the sandbox is unavailable', async t => {
   const directory = tempDirectory(t)
   const { busybox } = await sandboxTools()
-  await t.throwsAsync(openSandbox(nodeHost, { bubblewrap: directory, busybox }, directory), {
-    code: 'SANDBOX_UNAVAILABLE',
-    message: /lacks .*usr\/bin\/bwrap/,
-  })
+  await t.throwsAsync(
+    openSandbox(nodeHost, { bubblewrap: directory, busybox }, { scratch: directory, readable: [] }),
+    {
+      code: 'SANDBOX_UNAVAILABLE',
+      message: /lacks .*usr\/bin\/bwrap/,
+    },
+  )
 })
 
 test('a setuid bubblewrap is refused', async t => {
@@ -366,10 +374,13 @@ test('a setuid bubblewrap is refused', async t => {
     'usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2': '',
   })
   chmodSync(join(bubblewrap, 'usr/bin/bwrap'), 0o4755)
-  await t.throwsAsync(openSandbox(nodeHost, { bubblewrap, busybox }, directory), {
-    code: 'SANDBOX_UNAVAILABLE',
-    message: /setuid/,
-  })
+  await t.throwsAsync(
+    openSandbox(nodeHost, { bubblewrap, busybox }, { scratch: directory, readable: [] }),
+    {
+      code: 'SANDBOX_UNAVAILABLE',
+      message: /setuid/,
+    },
+  )
 })
 
 interface Input {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import {
   chmodSync,
   existsSync,
@@ -17,7 +18,7 @@ import type { Host } from '../../store/host.ts'
 import { type Change, watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { removeTree } from '../../store/remove.ts'
-import { openStore } from '../../store/store.ts'
+import { asStoreError, openStore } from '../../store/store.ts'
 import { addTree, tempDirectory, tempStore, writeTree } from '../helpers/temp-store.ts'
 
 const tree = { 'bin/hi': { executable: '#!/bin/sh\n' }, link: { symlink: 'bin' }, text: 'text' }
@@ -91,6 +92,23 @@ test('a full disk is an error that says so', t => {
   const host = refusing('writeNew', 'ENOSPC')
   const directory = join(tempDirectory(t), 'mixos')
   t.throws(() => openStore({ directory, host }), { code: 'DISK_FULL' })
+})
+
+test('a place whose programs cannot be run is an error that says so', async t => {
+  const { directory } = tempStore(t)
+  const [error] = await once(nodeHost.processes.spawn(join(directory, 'version'), [], {}), 'error')
+  t.like(asStoreError(error, directory), {
+    code: 'SANDBOX_UNAVAILABLE',
+    message: `no program of ${directory} can be run`,
+    cause: error,
+  })
+})
+
+test('the objects of a new store can be read by others, whatever the umask', t => {
+  const before = process.umask(0o077)
+  t.teardown(() => process.umask(before))
+  const { layout } = tempStore(t)
+  t.is((nodeHost.files.lstat(layout.objects)?.mode ?? 0) & 0o777, 0o755)
 })
 
 test('what was added is there, read-only, with a record of every entry', async t => {
