@@ -1,6 +1,7 @@
+import { MixosError } from '../graph/error.ts'
 import type { Store } from '../store/store.ts'
 import type { Substituter } from '../store/substituter.ts'
-import type { Context } from './context.ts'
+import { absolute, type Context } from './context.ts'
 
 /**
  * The caches of the command line, the user and the project as one. They are looked up when something is missing
@@ -21,7 +22,8 @@ export function cachesOf(
     fetch: async (substitute, onBytes) => (await open()).fetch(substitute, onBytes),
     challenge: async traces => (await open()).challenge(traces),
     [Symbol.asyncDispose]: async () => {
-      await (await opened)?.[Symbol.asyncDispose]()
+      // What kept them from being opened was thrown to whoever asked.
+      await (await opened?.catch(() => undefined))?.[Symbol.asyncDispose]()
     },
   }
 }
@@ -63,6 +65,15 @@ export async function openCache(
     env: environment,
     directory,
     token,
-    ca: ca === undefined ? undefined : host.files.read(ca)?.toString(),
+    ca: ca ? authority(host, absolute(ca, directory)) : undefined,
+  })
+}
+
+/** Nobody else is believed in its place, so that a misspelled name must not go unnoticed. */
+function authority({ files }: Store['host'], path: string): string {
+  const text = files.lstat(path)?.isDirectory() ? undefined : files.read(path)?.toString()
+  if (text?.includes('-----BEGIN CERTIFICATE-----')) return text
+  throw new MixosError('BAD_ARGUMENT', `MIXOS_CACHE_CA: ${path} holds no certificate`, {
+    hint: 'name a PEM file with the certificate that the server is to be known by',
   })
 }

@@ -42,7 +42,10 @@ export async function parseCommandLine<Context>(
   const options = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv
   if (argv.length === 0 || options.some(option => HELP.has(option))) {
     const asked = await runSafely(program, argv)
-    if (asked._tag === 'error') return { help: asked.error.config.message }
+    // Whatever else it ends with is a mistake, which is told of below.
+    if (asked._tag === 'error' && asked.error.config.into === 'stdout') {
+      return { help: asked.error.config.message }
+    }
   }
   const parsed = await parse(program, argv)
   if (parsed._tag === 'error') throw wrongArguments([about.name, first], parsed.error.errors)

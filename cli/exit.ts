@@ -9,7 +9,7 @@ export function exitCodeOf(error: unknown): ExitCode {
   return error.code === 'CANCELLED' ? 130 : 1
 }
 
-/** Ends the process. Writes to stdout and stderr are synchronous on Linux, so nothing is lost. */
+/** Ends the process at once: what stdout has not taken yet is lost. */
 export function exit(code: ExitCode): never {
   process.exit(code)
 }

@@ -15,9 +15,13 @@ export async function runProgram<Context>(
   const { signal } = listenForInterruption(reporter)
   // `mixos graph iso | head`: nobody reads on, so there is nothing left to do.
   stdout.on('error', error => exit(errorCode(error) === 'EPIPE' ? 0 : 70))
-  exit(
-    await run(program, { argv: argv.slice(2), context: contextOf({ signal, reporter }), reporter }),
-  )
+  // Who watched has gone; the work is for those who asked for it.
+  stderr.on('error', () => undefined)
+  const context = contextOf({ signal, reporter })
+  const code = await run(program, { argv: argv.slice(2), context, reporter })
+  // What a pipe has no room for yet would be lost.
+  await new Promise(resolve => stdout.write('', resolve))
+  exit(code)
 }
 
 async function run<Context>(

@@ -20,6 +20,7 @@ export interface RunFlags {
   readonly keepGoing?: boolean
   readonly keepFailed?: boolean
   readonly check?: boolean
+  readonly onlySubstitute?: boolean
 }
 
 export interface Run {

@@ -1,15 +1,15 @@
-import { option, positional, string } from 'cmd-ts'
-import { countType, optional } from './args.ts'
+import { positional, string } from 'cmd-ts'
+import { countType, optional, Path } from './args.ts'
+
+export const LOOPBACK = '127.0.0.1'
 
 /** What every command that serves a directory is told. */
 export const servingArgs = (served: string, defaultPort: number) => ({
   directory: positional({ type: string, displayName: 'directory', description: served }),
-  address: option({
+  address: optional({
     long: 'address',
-    type: string,
-    defaultValue: () => '127.0.0.1',
-    defaultValueIsSerializable: true,
-    description: 'of the interface to listen on; 0.0.0.0 for all',
+    type: { ...Path, displayName: 'address' },
+    description: `of the interface to listen on; 0.0.0.0 for all (default: ${LOOPBACK})`,
   }),
   port: optional({
     long: 'port',

@@ -1,10 +1,10 @@
-import type { Derivation } from '../graph/derivation.ts'
+import { type Derivation, firstOutput } from '../graph/derivation.ts'
 import { type Outputs, type Plan, plan } from '../graph/plan.ts'
 import { isBuiltin } from './builtins/index.ts'
 import type { Report } from './event.ts'
 import { knownIn, substitutesFor } from './known.ts'
-import { firstOf } from './maker.ts'
 import type { Mirrors } from './mirrors.ts'
+import type { Lock } from './path-lock.ts'
 import { addRoot } from './roots.ts'
 import { Run } from './run.ts'
 import { asStoreError, type Store } from './store.ts'
@@ -29,9 +29,14 @@ export interface RealizeOptions {
   /** After a failure, go on with what does not depend on it. */
   readonly keepGoing?: boolean
   readonly keepFailed?: boolean
+  /** Fail where what a cache promised does not come, and build nothing in its place. */
+  readonly onlySubstitute?: boolean
   /** Build the roots once more, under other paths, and compare. */
   readonly check?: boolean
-  /** Links outside the store, by path, to the first output of a root: each becomes a root of the store. */
+  /**
+   * Links outside the store, by path, to the first output of a root; `-NAME` behind the path links another output. Each
+   * becomes a root of the store.
+   */
   readonly links?: ReadonlyMap<string, Derivation>
   readonly signal: AbortSignal
   readonly report: Report
@@ -79,24 +84,23 @@ export async function realize(
   const { signal, report } = options
   const waiting = () =>
     report({ type: 'warning', message: 'waiting for a garbage collection to end' })
-  const inUse = await storeLock(store, 'store', {
-    how: 'shared',
-    signal,
-    onWait: waiting,
-  })
+  let inUse: Lock | undefined
   try {
+    inUse = await storeLock(store, 'store', { how: 'shared', signal, onWait: waiting })
     const planned = await planOf(store, roots, { ...options, again: options.check })
     report({ type: 'planned', plan: planned })
     await using run = new Run(store, planned, options)
     const realized = await run.finish(roots)
     if (options.check) await run.check(roots)
     for (const [link, drv] of options.links ?? []) {
-      await addRoot(store, link, firstOf(drv, realized.get(drv)))
+      for (const [name, path] of Object.entries(realized.get(drv) ?? {})) {
+        await addRoot(store, name === firstOutput(drv) ? link : `${link}-${name}`, path)
+      }
     }
     return realized
   } catch (error) {
     throw asStoreError(error, store.directory)
   } finally {
-    inUse.release()
+    inUse?.release()
   }
 }

@@ -99,5 +99,8 @@ function objectAt(store: Store, link: string): StorePath | undefined {
   if (!files.lstat(link)?.isSymbolicLink()) return undefined
   const target = resolve(link, '..', files.readLink(link))
   const path = parseStorePath(basename(target))
-  return path && target === store.hostPath(path) ? path : undefined
+  if (!path) return undefined
+  // The store may have another name than when the link was made.
+  const [there, here] = [dirname(target), store.layout.objects].map(files.realPath)
+  return there !== undefined && there === here ? path : undefined
 }

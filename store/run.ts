@@ -122,6 +122,7 @@ export class Run {
       const substitute = await this.#substituteFor(step.hash, drv)
       const outputs = substitute && (await this.#substitute(step, substitute, substitute.resolved))
       if (outputs) return outputs
+      if (this.#options.onlySubstitute) throw notKept(drv)
       this.#refused.add(drv)
       await this.#extend(drv)
     }
@@ -330,4 +331,10 @@ function ranksOf({ steps }: Plan): Map<Derivation, number> {
     }
   }
   return ranks
+}
+
+function notKept(drv: Derivation): MixosError {
+  return new MixosError('OBJECT_UNKNOWN', `no cache gave ${labelOf(drv)}, though one promised it`, {
+    hint: `look at: mixos cache info; or build it: mixos realize ${drv.name}`,
+  })
 }

@@ -217,9 +217,10 @@ function makeLayout(host: Host, layout: Layout): void {
   const { files } = host
   const { directory } = layout
   const version = readVersion(host, layout)
-  if (version === VERSION) return
+  const isWhole = directoriesOf(layout).every(path => files.lstat(path))
+  if (version === VERSION && isWhole) return
   // Empty: the power went before the bytes of a new store's version were on disk.
-  if (version) {
+  if (version && version !== VERSION) {
     throw new MixosError(
       'STORE_FOREIGN',
       `${directory} is a store of version ${version.trim()}, this mixos reads version ${VERSION.trim()}`,
@@ -236,17 +237,8 @@ function makeLayout(host: Host, layout: Layout): void {
         hint: 'set MIXOS_HOME to an empty directory, or to one that does not exist yet',
       })
     }
-    for (const path of [
-      layout.objects,
-      layout.records,
-      layout.traces,
-      layout.roots,
-      layout.profiles,
-      layout.logs,
-      layout.scratch,
-    ]) {
-      files.makeDirectory(path)
-    }
+    // Some may be gone: a backup without empty directories, or logs that somebody deleted.
+    for (const path of directoriesOf(layout)) files.makeDirectory(path)
     // Whatever the umask is: builds of root's run as another user.
     files.changeMode(layout.objects, 0o755)
     // Written last: its presence says that all the others are there.
@@ -259,6 +251,16 @@ function makeLayout(host: Host, layout: Layout): void {
     throw asStoreError(error, directory)
   }
 }
+
+const directoriesOf = (layout: Layout): string[] => [
+  layout.objects,
+  layout.records,
+  layout.traces,
+  layout.roots,
+  layout.profiles,
+  layout.logs,
+  layout.scratch,
+]
 
 function readVersion(host: Host, { directory, version }: Layout): string | undefined {
   try {

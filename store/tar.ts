@@ -71,12 +71,12 @@ function isOfTheDisk(error: unknown): boolean {
 interface Guard {
   /** What speaks against unpacking the entry. */
   problemWith(header: Header): MixosError | undefined
-  /** Paths of files in this archive, below the directory. */
-  readonly files: Set<string>
+  /** The sizes of files in this archive, by their paths below the directory. */
+  readonly files: Map<string, number>
 }
 
 function guardOf({ label, limit, into }: UnpackOptions): Guard {
-  const files = new Set<string>()
+  const files = new Map<string, number>()
   let total = 0
   const flaw = (header: Header): string | undefined => {
     const { name, type, size, linkname } = header
@@ -92,9 +92,11 @@ function guardOf({ label, limit, into }: UnpackOptions): Guard {
         return `it links to ${JSON.stringify(linkname)}, which is no file of the archive before it`
       }
     }
-    total += size
+    // A hard link becomes a copy.
+    const bytes = type === 'link' ? (files.get(join(into, linkname ?? '')) ?? 0) : size
+    total += bytes
     if (total > limit) return `all files up to it exceed ${limit} bytes`
-    if (type === 'file' || type === 'link') files.add(join(into, name))
+    if (type === 'file' || type === 'link') files.set(join(into, name), bytes)
     else files.delete(join(into, name))
     return undefined
   }

@@ -154,7 +154,8 @@ export function clientOf(
       }
     },
     close: async () => {
-      await storage
+      // What kept it from being opened was thrown to whoever asked.
+      await storage?.catch(() => undefined)
       await Promise.all(opened.map(storage => storage.close()))
     },
   }

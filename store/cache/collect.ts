@@ -2,6 +2,7 @@ import { MixosError } from '../../graph/error.ts'
 import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
 import { readPublished } from '../repository/published.ts'
 import { eachOf } from '../write.ts'
+import { requireCache } from './info.ts'
 import { objectPath } from './layout.ts'
 import { type ObjectIndex, parseAnyIndex } from './object-index.ts'
 import { outputsIn } from './signed-trace.ts'
@@ -29,13 +30,15 @@ const READS = 64
 const LIMIT = 64 << 20
 
 /**
- * Deletes what no kept trace leads to, nor a package that the cache offers as a repository. Traces go first, then objects, then packs: whoever reads meanwhile, or
- * after a crash, finds all or nothing, and counts what is gone as a miss.
+ * Deletes what no kept trace leads to, nor a package that the cache offers as a repository. Traces go first, then
+ * objects, then packs: whoever reads meanwhile, or after a crash, finds all or nothing, and counts what is gone as a
+ * miss. Throws CACHE_FOREIGN for what is no cache, or none that we can read.
  */
 export async function collectCache(
   storage: WritableStorage,
   { keep, since, youngerThan, signal, dryRun }: CollectOptions,
 ): Promise<CollectedCache> {
+  await requireCache(storage, signal)
   const traces = await listed(storage, 'trace/', signal)
   const isKept = ({ path, modified }: StoredFile): boolean =>
     modified >= since || modified >= youngerThan || keep.has(path.split('/')[1] ?? '')

@@ -32,6 +32,14 @@ export async function checkInfo(storage: CacheStorage, signal: AbortSignal): Pro
   )
 }
 
+/** Throws CACHE_FOREIGN as `checkInfo` does, and also where there is no cache. */
+export async function requireCache(storage: CacheStorage, signal: AbortSignal): Promise<void> {
+  if (await checkInfo(storage, signal)) return
+  throw new MixosError('CACHE_FOREIGN', `there is no cache at ${storage.name}`, {
+    hint: `a cache has the file ${INFO_PATH}; check the address`,
+  })
+}
+
 /** Makes a cache of the storage unless it is one. */
 export async function initialise(storage: WritableStorage, signal: AbortSignal): Promise<void> {
   if (await checkInfo(storage, signal)) return

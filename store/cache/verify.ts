@@ -2,6 +2,7 @@ import { MixosError } from '../../graph/error.ts'
 import { slotsOf } from '../slots.ts'
 import type { Store } from '../store.ts'
 import { eachOf } from '../write.ts'
+import { requireCache } from './info.ts'
 import { parseAnyIndex } from './object-index.ts'
 import { restore } from './restore.ts'
 import { restoreThreads } from './restore-threads.ts'
@@ -23,13 +24,14 @@ const LIMIT = 64 << 20
 
 /**
  * Restores every object of a cache beside the store, which compares every byte with its manifest, and throws it away.
- * Also told is a reference that the cache does not have.
+ * Also told is a reference that the cache does not have. Throws CACHE_FOREIGN for what is no cache.
  */
 export async function verifyCache(
   store: Store,
   storage: WritableStorage,
   { signal, onObject }: { signal: AbortSignal; onObject: (path: string) => void },
 ): Promise<VerifiedCache> {
+  await requireCache(storage, signal)
   const objects = await Array.fromAsync(storage.list('object/', { signal }))
   const present = new Set(objects.map(({ path }) => path))
   const problems: CacheProblem[] = []

@@ -2,7 +2,7 @@ import { MixosError } from '../../graph/error.ts'
 import { type PackageIndex, parsePackageIndex } from '../../graph/package-index.ts'
 import type { CacheStorage } from '../cache/storage.ts'
 import { INDEX, indexPath, LIMITS, metadataPath, ROOT, TIMESTAMP } from './layout.ts'
-import type { Json, Role, Signed } from './tuf.ts'
+import { type Json, type Role, type Signed, sha256 } from './tuf.ts'
 
 /** What a repository's own directory holds: the last publication that was finished. */
 export interface Published {
@@ -39,6 +39,10 @@ export async function readPublished(
   const path = indexPath(indexHash)
   const text = await storage.read(path, { signal, limit: LIMITS.index })
   if (!text) throw damaged(`${storage.name}/${path}`, 'is missing')
+  const actual = sha256(text)
+  if (actual !== indexHash) {
+    throw damaged(`${storage.name}/${path}`, `has the SHA-256 ${actual}, not that of its name`)
+  }
   const versions = {
     targets: targetsVersion,
     snapshot: snapshotVersion,

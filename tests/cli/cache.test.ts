@@ -49,6 +49,57 @@ test('pull builds nothing: it names what no cache has', async t => {
   )
 })
 
+test('pull builds nothing where a cache does not keep what it promised', async t => {
+  const [alice, bob] = [withRecipes(t), withRecipes(t)]
+  const cache = await pushedBy(alice)
+  damagePacks(cache)
+  await bob.mixos('cache', 'trust', 'add', await publicKey(alice))
+  const { code, stderr } = await bob.mixos('cache', 'pull', 'greeting', ...FILE, '--cache', cache)
+  t.is(code, 1)
+  t.regex(stderr, /error: no cache gave greeting-1, though one promised it/)
+  t.notRegex(stderr, /built greeting/)
+})
+
+test('settings of caches that are wrong are told of, and nothing is made', async t => {
+  const bob = withRecipes(t)
+  mkdirSync(join(bob.config, 'mixos'), { recursive: true })
+  writeFileSync(join(bob.config, 'mixos', 'caches.json'), '{"keys": ["nope"]}')
+  const settings = await bob.mixos('realize', 'greeting', ...FILE)
+  t.is(settings.code, 1, settings.stderr)
+  t.regex(settings.stderr, /^error: .*caches\.json: keys\[0\]/)
+})
+
+test('an address of a cache that is wrong is told of', async t => {
+  const bob = withRecipes(t)
+  await bob.mixos('cache', 'trust', 'add', await keyOf(bob, 'bob'))
+  const { code, stderr } = await bob.mixos('realize', 'greeting', ...FILE, '--cache', 'zzz://x')
+  t.is(code, 2, stderr)
+  t.regex(stderr, /^error: .*zzz/)
+})
+
+test('an authority that is no certificate is refused, not passed over', async t => {
+  const bob = place(t, { environment: { MIXOS_CACHE_CA: 'nothing.pem' } })
+  const { code, stderr } = await bob.mixos('cache', 'info', '--cache', 'https://localhost:1/')
+  t.is(code, 0)
+  t.regex(
+    stderr + (await bob.mixos('cache', 'verify', 'https://localhost:1/')).stderr,
+    /MIXOS_CACHE_CA: .*nothing\.pem holds no certificate/,
+  )
+})
+
+test('what is no cache is neither tidied up nor found to be well', async t => {
+  const alice = withRecipes(t)
+  const project = join(alice.directory, 'project')
+  mkdirSync(join(project, 'object'), { recursive: true })
+  writeFileSync(join(project, 'object', 'main.o'), 'precious')
+  for (const command of ['gc', 'verify']) {
+    const { code, stderr } = await alice.mixos('cache', command, project)
+    t.is(code, 1)
+    t.regex(stderr, /error: there is no cache at .*project/)
+  }
+  t.true(existsSync(join(project, 'object', 'main.o')))
+})
+
 test('a cache in the settings is asked, and info tells of it', async t => {
   const [alice, bob] = [withRecipes(t), withRecipes(t)]
   const cache = await pushedBy(alice)

@@ -12,6 +12,7 @@ import type { Change } from '../../store/hosts/faulty.ts'
 import { watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { addRoot, listRoots, staleRoots } from '../../store/roots.ts'
+import { openStore } from '../../store/store.ts'
 import { addTree, tempDirectory, tempStore } from '../helpers/temp-store.ts'
 
 test('a root is a link to the object, listed with its place', async t => {
@@ -22,6 +23,18 @@ test('a root is a link to the object, listed with its place', async t => {
   t.is(readlinkSync(link), store.hostPath(path))
   t.deepEqual(listRoots(store), [{ link, path }])
   t.deepEqual(staleRoots(store), [])
+})
+
+test('a root stays one under another name of the store', async t => {
+  const store = tempStore(t)
+  const path = await addTree(store, 'a', { tree: { a: '1' } })
+  const places = tempDirectory(t)
+  const link = join(places, 'result')
+  await addRoot(store, link, path)
+  symlinkSync(store.directory, join(places, 'store'))
+  const other = openStore({ directory: join(places, 'store'), host: nodeHost })
+  t.deepEqual(listRoots(other), [{ link, path }])
+  t.deepEqual(staleRoots(other), [])
 })
 
 test('adding a root again changes nothing', async t => {

@@ -49,6 +49,13 @@ test('a store is opened again and again, also where its creation was cut short',
   t.true(existsSync(layout.logs))
 })
 
+test('directories of a store that are gone are made anew', t => {
+  const { directory } = tempStore(t)
+  for (const name of ['log', 'tmp', 'db/traces']) removeTree(nodeHost, join(directory, name))
+  openStore({ directory, host: nodeHost })
+  for (const name of ['log', 'tmp', 'db/traces']) t.true(existsSync(join(directory, name)), name)
+})
+
 test('a directory with anything else in it is refused and left alone', t => {
   const directory = writeTree(tempDirectory(t), { 'thesis.txt': 'text' })
   t.throws(() => openStore({ directory, host: nodeHost }), {

@@ -170,6 +170,15 @@ test('nothing is unpacked after what was refused', async t => {
   t.false(existsSync(join(into, 'file49')))
 })
 
+test('a hard link counts as much as the file that it becomes a copy of', async t => {
+  const { unpack } = setUp(t)
+  const entries = [
+    { name: 'a', content: 'x'.repeat(600) },
+    { name: 'b', type: 'link' as const, linkname: 'a' },
+  ]
+  await t.throwsAsync(unpack(entries, 1000), { message: /entry "b": .* exceed 1000 bytes/ })
+})
+
 test('all files together may have the limit, and not a byte more', async t => {
   const { unpack } = setUp(t)
   const entries = [

@@ -47,7 +47,7 @@ async function run(context: Context, args: Args): Promise<Answer> {
   }
   const links = linksOf(context, named, undefined)
   const jobs = availableParallelism()
-  const flags = { jobs, cores: jobs }
+  const flags = { jobs, cores: jobs, onlySubstitute: true }
   const realized = await realizeAll(context, { store, packages, named, links, flags, substituter })
   return describeRealized(store, named, { realized, links })
 }

@@ -3,7 +3,7 @@ import { command } from 'cmd-ts'
 import { badArgument, pathOption } from '../../args.ts'
 import { absolute, type Context } from '../../context.ts'
 import type { Answer } from '../../report.ts'
-import { servingArgs } from '../../serving.ts'
+import { LOOPBACK, servingArgs } from '../../serving.ts'
 
 const DEFAULT_PORT = 8080
 
@@ -29,7 +29,7 @@ export function serve(context: Context) {
 
 interface Args {
   readonly directory: string
-  readonly address: string
+  readonly address: string | undefined
   readonly port: number | undefined
   readonly key: string | undefined
   readonly cert: string | undefined
@@ -46,7 +46,7 @@ async function run(context: Context, args: Args): Promise<Answer> {
   const serving = await serveCache({
     host,
     directory: absolute(args.directory, directory),
-    address: args.address,
+    address: args.address ?? LOOPBACK,
     port: args.port ?? DEFAULT_PORT,
     ...(tls && { tls }),
     ...(token !== undefined && { uploadToken: token }),

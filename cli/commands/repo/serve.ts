@@ -4,7 +4,7 @@ import { command, flag } from 'cmd-ts'
 import { badArgument, jsonFlag } from '../../args.ts'
 import { absolute, type Context } from '../../context.ts'
 import type { Answer } from '../../report.ts'
-import { servingArgs } from '../../serving.ts'
+import { LOOPBACK, servingArgs } from '../../serving.ts'
 
 const DEFAULT_PORT = 8081
 
@@ -30,7 +30,7 @@ export function serve(context: Context) {
 
 interface Args {
   readonly directory: string
-  readonly address: string
+  readonly address: string | undefined
   readonly port: number | undefined
   readonly verbose: boolean
 }
@@ -53,7 +53,7 @@ async function run(context: Context, args: Args): Promise<Answer> {
   const serving = await serveCache({
     host,
     directory,
-    address: args.address,
+    address: args.address ?? LOOPBACK,
     port: args.port ?? DEFAULT_PORT,
     signal,
     onRequest: ({ method, path, status, bytes }) => {
