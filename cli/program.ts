@@ -1,5 +1,5 @@
 import { MixosError } from '../graph/error.ts'
-import { isDiskFull } from '../store/disk-full.ts'
+import { asFileError, isDiskFull } from '../store/system-error.ts'
 import { type ParsedCommandLine, type Program, parseCommandLine } from './command-line.ts'
 import { type ExitCode, exit, exitCodeOf } from './exit.ts'
 import { openReporter, type Reporter } from './report.ts'
@@ -14,7 +14,10 @@ export async function runProgram<Context>(
   const reporter = openReporter({ name, out: stdout, err: stderr, environment: env, now: Date.now })
   const { signal } = listenForInterruption(reporter)
   // `mixos graph iso | head`: nobody reads on, so there is nothing left to do.
-  stdout.on('error', error => exit(errorCode(error) === 'EPIPE' ? 0 : 70))
+  stdout.on('error', error => {
+    if (errorCode(error) !== 'EPIPE') reporter.failure(explained(error, name), { asJson: false })
+    exit(errorCode(error) === 'EPIPE' ? 0 : 1)
+  })
   // Who watched has gone; the work is for those who asked for it.
   stderr.on('error', () => undefined)
   const context = contextOf({ signal, reporter })
@@ -47,9 +50,9 @@ async function run<Context>(
   }
 }
 
-/** A full disk is no bug of ours, wherever it is noticed. */
+/** What the disk refuses is no bug of ours, wherever it is noticed. */
 function explained(error: unknown, program: string): unknown {
-  if (!isDiskFull(error)) return error
+  if (!isDiskFull(error)) return asFileError(error) ?? error
   const { path } = error as NodeJS.ErrnoException
   return new MixosError('DISK_FULL', `no space left on the disk${path ? ` for ${path}` : ''}`, {
     hint: `nothing is half done; make room, perhaps with: ${program} gc`,

@@ -39,6 +39,7 @@ export function openReporter({ name, out, err, environment, now }: ReporterOptio
   const paint = painter(terminal.hasColor)
   const progress = openProgress(terminal, now)
   const printed = new Set<unknown>()
+  const failed: object[] = []
 
   const print = (error: unknown): void => {
     terminal.print(describeError(error, { name, paint }))
@@ -47,7 +48,10 @@ export function openReporter({ name, out, err, environment, now }: ReporterOptio
   return {
     event: event => {
       if (event.type === 'warning') terminal.print(describeWarning(event, paint))
-      else if (event.type === 'failed') print(event.error)
+      else if (event.type === 'failed') {
+        print(event.error)
+        failed.push({ step: event.step, label: event.label, ...errorRecord(event.error) })
+      }
       progress.event(event)
     },
     answer: ({ text, record }, { asJson }) => {
@@ -58,7 +62,10 @@ export function openReporter({ name, out, err, environment, now }: ReporterOptio
     failure: (error, { asJson }) => {
       progress.close()
       if (!printed.has(error)) print(error)
-      if (asJson) out.write(`${JSON.stringify({ error: errorRecord(error) }, undefined, 2)}\n`)
+      if (!asJson) return
+      // With --keep-going, several steps may have failed.
+      const record = { error: errorRecord(error), ...(failed.length > 0 && { failed }) }
+      out.write(`${JSON.stringify(record, undefined, 2)}\n`)
     },
     help: text => {
       const hasColor = out.isTTY && !environment.NO_COLOR

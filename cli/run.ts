@@ -6,8 +6,10 @@ import type { PackageSet } from '../graph/package-set.ts'
 import type { Outputs, Plan } from '../graph/plan.ts'
 import type { Mirrors } from '../store/mirrors.ts'
 import type { Tools } from '../store/realize.ts'
+import { checkLink, ELSEWHERE } from '../store/roots.ts'
 import type { Store } from '../store/store.ts'
 import type { Substituter } from '../store/substituter.ts'
+import { reasonOf } from '../store/system-error.ts'
 import { badArgument } from './args.ts'
 import { cachesOf } from './caches.ts'
 import { type Context, openExistingHome } from './context.ts'
@@ -52,16 +54,14 @@ export async function realizeAll(
 }
 
 /** Throws BAD_ARGUMENT where no link can be made: better now than after the builds. */
-function prepareLink({ host }: Store, link: string): void {
-  const hint = 'choose another place with --out-link'
-  const existing = host.files.lstat(link)
-  if (existing?.isSymbolicLink()) return
-  if (existing) throw badArgument(`${link} exists and is not a link`, hint)
+function prepareLink(store: Store, link: string): void {
+  checkLink(store, link)
+  if (store.host.files.lstat(link)) return
   try {
-    host.files.makeDirectory(dirname(link))
+    store.host.files.makeDirectory(dirname(link))
     accessSync(dirname(link), constants.W_OK)
   } catch (error) {
-    throw badArgument(`cannot make the link ${link}: ${(error as Error).message}`, hint)
+    throw badArgument(`cannot make the link ${link}: ${reasonOf(error)}`, ELSEWHERE)
   }
 }
 

@@ -1,11 +1,10 @@
-import type { Store } from '../store/store.ts'
 import type { Verified } from '../store/verify.ts'
 import { plural } from './format.ts'
 import type { Answer } from './report.ts'
 
 /** What reading the whole store finds. */
-export function verifyAnswer(store: Store, { checked, problems }: Verified): Answer {
-  const lines = problems.map(({ path, message }) => `${store.hostPath(path)}: ${message}`)
+export function verifyAnswer({ checked, problems }: Verified): Answer {
+  const lines = problems.map(({ at, message }) => `${at}: ${message}`)
   const result =
     problems.length === 0 ? 'all is well' : `${plural(problems.length, 'problem')} found`
   return {

@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'DERIVATION_INVALID'
   | 'DISK_FULL'
   | 'FETCH_FAILED'
+  | 'FILE_UNAVAILABLE'
   | 'HASH_MISMATCH'
   | 'KEY_INVALID'
   | 'LOCK_INVALID'

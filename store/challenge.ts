@@ -3,6 +3,7 @@ import type { StorePath } from '../graph/store-path.ts'
 import type { CacheClient } from './cache/client.ts'
 import type { Testimony } from './cache/policy.ts'
 import { manifestDifferences } from './compare.ts'
+import { recordOf } from './object-closure.ts'
 import type { Store } from './store.ts'
 import type { Trace } from './traces.ts'
 import { eachOf } from './write.ts'
@@ -58,8 +59,7 @@ async function differingFiles(
   store: Store,
   { ours, theirs, client }: { ours: StorePath; theirs: StorePath; client: CacheClient },
 ): Promise<string[]> {
-  const record = store.record(ours)
-  if (!record) return []
+  const record = recordOf(store, ours)
   try {
     const index = await client.index(theirs)
     return manifestDifferences(record.manifest, index.manifest).map(line => `  ${line}`)

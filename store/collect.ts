@@ -2,10 +2,11 @@ import { basename, join } from 'node:path'
 import { closureOf, topologicalOrder } from '../graph/closure.ts'
 import { MixosError } from '../graph/error.ts'
 import { digestOfPath, parseStorePath, type StorePath } from '../graph/store-path.ts'
+import type { Lock } from './path-lock.ts'
 import type { RecordHead } from './records.ts'
 import { removeTree } from './remove.ts'
 import { listRoots, staleRoots } from './roots.ts'
-import type { Store } from './store.ts'
+import { asStoreError, type Store } from './store.ts'
 import { storeLock } from './store-lock.ts'
 import { parseTrace } from './traces.ts'
 import { flush } from './write.ts'
@@ -15,17 +16,18 @@ export interface Collected {
   readonly objects: readonly StorePath[]
   /** Of those objects' files. */
   readonly bytes: number
-  /** Everything else: what a crash left, logs and traces of what is gone. Paths on this machine. */
+  /** Everything else: what a crash left, traces of what is gone, logs of steps that have no trace. Paths on this machine. */
   readonly leftovers: readonly string[]
 }
 
-/** What a collection would delete now. */
-export function garbageOf(store: Store): Collected {
+/** What a collection would delete now, were these links of generations or packages no roots. */
+export function garbageOf(store: Store, forgotten: ReadonlySet<string> = new Set()): Collected {
   const { host, layout } = store
   const valid = store.paths()
   const isValid = new Set(valid)
   const live = closureOf(
     listRoots(store)
+      .filter(root => !forgotten.has(root.link))
       .map(root => root.path)
       .filter(path => isValid.has(path)),
     path => store.head(path)?.references ?? [],
@@ -34,13 +36,18 @@ export function garbageOf(store: Store): Collected {
   const list = (directory: string): string[] =>
     host.files.list(directory).map(name => join(directory, name))
   const records = new Set(valid.map(path => layout.record(digestOfPath(path))))
+  const traces = list(layout.traces)
+  const deadTraces = traces.filter(path => !leadsToOnly(live, host.files.read(path), path))
+  const keptTraces = new Set(traces.map(path => basename(path)))
+  for (const path of deadTraces) keptTraces.delete(basename(path))
   const leftovers = [
     ...list(layout.scratch),
     ...list(layout.objects).filter(
       path => !isValid.has(parseStorePath(path.slice(layout.objects.length + 1)) as StorePath),
     ),
     ...list(layout.records).filter(path => !records.has(path)),
-    ...list(layout.traces).filter(path => !leadsToOnly(live, host.files.read(path), path)),
+    ...deadTraces,
+    ...list(layout.logs).filter(path => !keptTraces.has(basename(path, '.log'))),
     ...staleRoots(store),
   ]
   const bytes = objects.reduce((sum, path) => sum + (headOf(store, path)?.size ?? 0), 0)
@@ -77,8 +84,9 @@ export async function collect(
   options: { signal: AbortSignal; onWait?: () => void },
 ): Promise<Collected> {
   const { host, layout } = store
-  const lock = await storeLock(store, 'store', options)
+  let lock: Lock | undefined
   try {
+    lock = await storeLock(store, 'store', options)
     const garbage = garbageOf(store)
     for (const path of garbage.leftovers) removeTree(host, path)
     await flush(host, [layout.traces])
@@ -89,7 +97,9 @@ export async function collect(
     await flush(host, [layout.records])
     for (const path of garbage.objects) removeTree(host, layout.object(path))
     return garbage
+  } catch (error) {
+    throw asStoreError(error, store.directory)
   } finally {
-    lock.release()
+    lock?.release()
   }
 }

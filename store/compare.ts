@@ -1,12 +1,12 @@
 import type { Entry, Manifest } from '../graph/manifest.ts'
 import type { StorePath } from '../graph/store-path.ts'
-import type { ObjectRecord } from './records.ts'
+import { recordOf } from './object-closure.ts'
 import type { Store } from './store.ts'
 
 /** What differs between two objects of the store, a line each; nothing for one object. */
 export function differences(store: Store, first: StorePath, second: StorePath): string[] {
   if (first === second) return []
-  const manifestOf = (path: StorePath): Manifest => (store.record(path) as ObjectRecord).manifest
+  const manifestOf = (path: StorePath): Manifest => recordOf(store, path).manifest
   return [
     `${store.hostPath(first)} and ${store.hostPath(second)}`,
     ...manifestDifferences(manifestOf(first), manifestOf(second)).map(line => `  ${line}`),

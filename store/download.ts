@@ -1,8 +1,8 @@
 import type { Hash } from 'node:crypto'
 import { MixosError } from '../graph/error.ts'
-import { isDiskFull } from './disk-full.ts'
 import type { Target } from './fetcher.ts'
 import type { Host } from './host.ts'
+import { isDiskFull } from './system-error.ts'
 
 type Sha256 = `sha256:${string}`
 

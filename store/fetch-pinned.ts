@@ -33,20 +33,20 @@ const MAX_ROUNDS = 5
 /**
  * Leaves the bytes of a fetch at `path`, verified. Asks every URL and every mirror in order; one that
  * is down, slow, cut off or serves anything else is passed over, and what it did serve is resumed from
- * the next. Throws HASH_MISMATCH where nothing but other files was found, else FETCH_FAILED with what
+ * the next. Gives the URL that served the last of them, or undefined where all were here. Throws HASH_MISMATCH where nothing but other files was found, else FETCH_FAILED with what
  * each URL did, or CANCELLED.
  */
 export async function fetchPinned(
   host: Host,
   fetch: Fetch,
   options: FetchPinnedOptions,
-): Promise<void> {
+): Promise<string | undefined> {
   const { label, signal, path } = options
   const mirrors = await withNpm(host, options.mirrors, fetch.urls)
   const urls = fetch.urls.flatMap(url => expandUrl(url, mirrors))
   using download = await openDownload(host, { path, size: fetch.size })
   // An earlier run may have been killed between the last byte and the end.
-  if (isComplete(download, fetch)) return
+  if (isComplete(download, fetch)) return undefined
   if (download.position === fetch.size) download.restart()
   const context = { fetch, download, options, fetchers: options.fetchers ?? fetchersOf(host) }
   let failures: Failure[] = []
@@ -56,7 +56,7 @@ export async function fetchPinned(
     for (const url of urls) {
       if (signal.aborted) throw cancelled(label)
       const failure = await attempt(context, url)
-      if (!failure) return
+      if (!failure) return withoutPassword(new URL(url))
       failures.push(failure)
     }
     if (download.position <= before) break

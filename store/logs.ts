@@ -2,9 +2,14 @@ import { StringDecoder } from 'node:string_decoder'
 import type { DerivationHash } from '../graph/store-path.ts'
 import type { Store } from './store.ts'
 
-/** Where the log of a derivation's last build is, or would be. */
+/** Where the log of a step that was taken here is, or would be. */
 export function logPath(store: Store, hash: DerivationHash): string {
   return store.layout.log(hash)
+}
+
+/** True for a step that was taken here; false for one that came from a cache or was known by what its inputs became. */
+export function wasTakenHere({ host, layout }: Store, hash: DerivationHash): boolean {
+  return host.files.lstat(layout.log(hash)) !== undefined
 }
 
 export interface Log {
@@ -16,8 +21,10 @@ export interface Log {
 }
 
 const LAST_LINES = 20
+// In characters; a longer one is shown as several. The file has it whole.
+const LONGEST_LINE = 1 << 16
 
-/** Starts the log of a build anew. Every line also goes to `onLine`. */
+/** Starts the log of a step anew: that there is one says that the step was taken here. Every line also goes to `onLine`. */
 export function openLog(store: Store, hash: DerivationHash, onLine: (line: string) => void): Log {
   const { files } = store.host
   const path = logPath(store, hash)
@@ -31,13 +38,21 @@ export function openLog(store: Store, hash: DerivationHash, onLine: (line: strin
     if (last.length > LAST_LINES) last.shift()
     onLine(line)
   }
+  const addText = (text: string): void => {
+    const lines = text.split('\n')
+    lines[0] = open + lines[0]
+    open = lines.pop() ?? ''
+    for (const line of lines) add(line)
+    // Else each piece of an endless line would be joined to all before it.
+    if (open.length < LONGEST_LINE) return
+    add(open)
+    open = ''
+  }
   return {
     path,
     write: chunk => {
       files.writeFrom(fd, chunk)
-      const lines = (open + decoder.write(chunk)).split('\n')
-      open = lines.pop() ?? ''
-      for (const line of lines) add(line)
+      addText(decoder.write(chunk))
     },
     lastLines: () => (open === '' ? [...last] : [...last, open].slice(-LAST_LINES)),
     close: () => {

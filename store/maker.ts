@@ -7,6 +7,7 @@ import {
   type StorePath,
 } from '../graph/store-path.ts'
 import { builtin, isBuiltin } from './builtins/index.ts'
+import { openLog } from './logs.ts'
 import { objectClosure } from './object-closure.ts'
 import type { RealizeOptions } from './realize.ts'
 import { removeTree } from './remove.ts'
@@ -76,10 +77,15 @@ export class Maker {
   async #runBuiltin(step: Making): Promise<Outputs> {
     const { report, mirrors, signal } = this.#options
     const { derivation, inputs, hash } = step
-    const run = await builtin(derivation.builder[0] ?? '')
+    const name = derivation.builder[0] ?? ''
+    const run = await builtin(name)
+    const label = labelOf(derivation)
     this.#started(step, derivation.fetch ? 'fetch' : 'build')
     const scratch = this.#store.scratch()
+    const log = openLog(this.#store, hash, () => undefined)
+    const write = (line: string): void => log.write(Buffer.from(`${line}\n`))
     try {
+      write(`mixos itself takes this step: ${name}`)
       const target = `${scratch}/out`
       const total = derivation.fetch?.size ?? 0
       await run({
@@ -90,9 +96,12 @@ export class Maker {
         mirrors,
         signal,
         onProgress: done => report({ type: 'progress', step: hash, done, total }),
-        warn: (message, hint) => report({ type: 'warning', message, ...(hint && { hint }) }),
+        warn: (message, hint) => {
+          write(message)
+          report({ type: 'warning', message, ...(hint && { hint }) })
+        },
+        log: write,
       })
-      const label = labelOf(derivation)
       const closure = objectClosure(this.#store, Object.values(inputs))
       const candidates = new Map([...closure].map(path => [digestOfPath(path), path]))
       const path = await this.#store.add({
@@ -104,6 +113,7 @@ export class Maker {
       })
       return { [derivation.outputs[0] as string]: path }
     } finally {
+      log.close()
       removeTree(this.#store.host, scratch)
     }
   }

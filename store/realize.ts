@@ -74,7 +74,7 @@ export async function planOf(
  *
  * Any number of processes may realize in one store at once; each step is taken by one of them, and the others
  * wait for it. Throws the first failure after all that runs has ended; with `keepGoing`, after all that can
- * be done is done. Aborting `signal` ends running builds and throws CANCELLED. What was finished stays.
+ * be done is done. The roots that were made are linked first. Aborting `signal` ends running builds and throws CANCELLED. What was finished stays.
  */
 export async function realize(
   store: Store,
@@ -91,12 +91,14 @@ export async function realize(
     report({ type: 'planned', plan: planned })
     await using run = new Run(store, planned, options)
     const realized = await run.finish(roots)
-    if (options.check) await run.check(roots)
+    // Also after a failure: what was made for hours is not for the next collection.
     for (const [link, drv] of options.links ?? []) {
       for (const [name, path] of Object.entries(realized.get(drv) ?? {})) {
         await addRoot(store, name === firstOutput(drv) ? link : `${link}-${name}`, path)
       }
     }
+    run.throwIfFailed()
+    if (options.check) await run.check(roots)
     return realized
   } catch (error) {
     throw asStoreError(error, store.directory)

@@ -20,7 +20,8 @@ export interface ObjectRecord {
 
 const FORMAT = 'mixos-object-record-1'
 
-export function recordOf(
+/** The record of an object with that manifest. */
+export function newRecord(
   manifest: Manifest,
   hash: ObjectHash = hashManifest(manifest),
 ): ObjectRecord {
@@ -43,7 +44,7 @@ export function parseRecord(text: string, digest: Digest, where: string): Object
   if (data.format !== FORMAT)
     throw invalid(where, `expected the format ${FORMAT}, got ${JSON.stringify(data.format)}`)
   const manifest = parseManifest(data, where)
-  const record = recordOf(manifest)
+  const record = newRecord(manifest)
   const recorded = parseHash<ObjectHash>(data.hash, where)
   if (recorded !== record.hash)
     throw invalid(where, `the manifest hashes to b3:${record.hash}, the record says b3:${recorded}`)

@@ -1,4 +1,4 @@
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { blake3Hex } from '../graph/blake3.ts'
 import { MixosError } from '../graph/error.ts'
 import { digestOf, type ObjectHash, parseStorePath, type StorePath } from '../graph/store-path.ts'
@@ -15,16 +15,11 @@ export interface Root {
 
 /**
  * Points `link` at the object and registers the link: as long as it points there, the object stays. An older
- * symlink of that name is replaced; anything else is refused with BAD_ARGUMENT.
+ * link to an object is replaced; anything else is refused as by checkLink.
  */
 export async function addRoot(store: Store, link: string, path: StorePath): Promise<void> {
   const at = resolve(link)
-  const existing = store.host.files.lstat(at)
-  if (existing && !existing.isSymbolicLink()) {
-    throw new MixosError('BAD_ARGUMENT', `${at} exists and is not a link`, {
-      hint: 'choose another place with --out-link',
-    })
-  }
+  checkLink(store, at)
   const name = digestOf(blake3Hex(at) as ObjectHash)
   const lock = await storeLock(store, name)
   try {
@@ -34,6 +29,25 @@ export async function addRoot(store: Store, link: string, path: StorePath): Prom
     lock.release()
   }
 }
+
+/** Throws BAD_ARGUMENT where a root's link may not stand: in the store, and in place of all but a link to an object. */
+export function checkLink({ host, directory }: Store, link: string): void {
+  const { files } = host
+  const refuse = (what: string): never => {
+    throw new MixosError('BAD_ARGUMENT', `${link} ${what}`, { hint: ELSEWHERE })
+  }
+  const existing = files.lstat(link)
+  if (existing && !existing.isSymbolicLink()) refuse('exists and is not a link')
+  const target = existing && files.readLink(link)
+  if (target !== undefined && !parseStorePath(basename(target)))
+    refuse(`is a link to ${target}, which is no object of a store`)
+  let parent = dirname(link)
+  while (!files.lstat(parent)) parent = dirname(parent)
+  const inside = relative(files.realPath(directory) ?? directory, files.realPath(parent) ?? parent)
+  if (!inside.startsWith('..')) refuse('lies in the store itself')
+}
+
+export const ELSEWHERE = 'choose another place with --out-link'
 
 /** Comes before the link itself, so that there is never a link that looks like a root and is none. */
 async function register({ host, layout }: Store, name: string, link: string): Promise<void> {
@@ -61,7 +75,7 @@ async function point({ host }: Store, link: string, target: string): Promise<voi
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') throw error
     throw new MixosError('BAD_ARGUMENT', `cannot make the link ${link}`, {
-      hint: 'what was realized is in the store; choose another place with --out-link',
+      hint: `what was realized is in the store; ${ELSEWHERE}`,
       cause: error,
     })
   }

@@ -1,6 +1,6 @@
 import { type Derivation, labelOf, type Output } from '../graph/derivation.ts'
 import { MixosError } from '../graph/error.ts'
-import { hashResolved } from '../graph/hash.ts'
+import { hashDerivation, hashResolved } from '../graph/hash.ts'
 import { type Outputs, type Plan, type PlannedStep, plan } from '../graph/plan.ts'
 import type { DerivationHash, ObjectHash, ResolvedHash, StorePath } from '../graph/store-path.ts'
 import { isBuiltin } from './builtins/index.ts'
@@ -55,21 +55,27 @@ export class Run {
     })
   }
 
+  /** Takes all steps that can be taken, and gives what exists now. */
   async finish(roots: readonly Derivation[]): Promise<Realized> {
-    await Promise.allSettled(roots.map(root => this.#outputsOf(root)))
+    const realized = new Map<Derivation, Outputs>()
+    const take = async (root: Derivation): Promise<void> => {
+      realized.set(root, await this.#outputsOf(root))
+    }
+    await Promise.allSettled(roots.map(take))
     // What another root's failure left running ends before the store is let go.
     await Promise.allSettled(this.#steps.values())
+    return realized
+  }
+
+  /** Throws the first failure, if any. */
+  throwIfFailed(): void {
     if (this.#failure !== undefined) throw this.#failure
-    return new Map(
-      await Promise.all(roots.map(async root => [root, await this.#outputsOf(root)] as const)),
-    )
   }
 
   /** Builds again and throws NOT_REPRODUCIBLE, naming each file that differs, once all roots are compared. */
   async check(roots: readonly Derivation[]): Promise<void> {
     const found: string[] = []
     for (const root of new Set(roots)) {
-      if (isBuiltin(root)) continue
       const first = await this.#outputsOf(root)
       const inputs = await this.#inputsOf(root)
       const resolved = this.#resolve(root, hashesOf(this.#store, inputs))
@@ -301,10 +307,9 @@ export class Run {
     this.#failure ??= asStoreError(error, this.#store.directory)
     if (!this.#options.keepGoing) this.#stop.abort()
     if (error instanceof MixosError && !isEcho) {
-      const { hash } = this.#stepOf(drv)
       this.#options.report({
         type: 'failed',
-        step: hash,
+        step: hashDerivation(drv),
         label: labelOf(drv),
         error,
         at: this.#store.host.now(),

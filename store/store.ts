@@ -7,20 +7,20 @@ import {
   parseStorePath,
   type ResolvedHash,
 } from '../graph/store-path.ts'
-import { isDiskFull } from './disk-full.ts'
 import type { Host } from './host.ts'
 import { type Ingested, type IngestOptions, ingest } from './ingest.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import {
   formatRecord,
+  newRecord,
   type ObjectRecord,
   parseHead,
   parseRecord,
   type RecordHead,
-  recordOf,
 } from './records.ts'
 import { removeTree } from './remove.ts'
 import { storeLock } from './store-lock.ts'
+import { isDiskFull } from './system-error.ts'
 import { formatTrace, parseTrace, type Trace } from './traces.ts'
 import { eachOf, flush, writeDurably } from './write.ts'
 
@@ -195,7 +195,7 @@ async function publish(store: Store, object: Ingested, from: string): Promise<vo
     host.files.rename(from, at)
     if (isDirectory) host.files.sealPath(at, 'directory')
     await flush(host, [layout.objects])
-    const data = formatRecord(recordOf(object.manifest, object.hash))
+    const data = formatRecord(newRecord(object.manifest, object.hash))
     await writeDurably(host, { path: record, data, scratch: layout.scratch })
   } finally {
     lock.release()

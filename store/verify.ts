@@ -9,10 +9,16 @@ import {
   parseStorePath,
   type StorePath,
 } from '../graph/store-path.ts'
+import { recordOf } from './object-closure.ts'
 import type { Store } from './store.ts'
+import { asFileError, reasonOf } from './system-error.ts'
+import { parseTrace } from './traces.ts'
 
 export interface Problem {
-  readonly path: StorePath
+  /** Where it is on this machine: an object, a record or a trace. */
+  readonly at: string
+  /** The object that is damaged, where one is. */
+  readonly path?: StorePath
   readonly message: string
   /** What it refers to and is not here, where that is the problem: the object itself is whole. */
   readonly missing?: StorePath
@@ -24,7 +30,8 @@ export interface Verified {
 }
 
 /**
- * Reads every byte of every object, or of the given ones, and compares it with the record. Changes nothing.
+ * Reads every byte of every object, or of the given ones, and compares it with the record; without given ones, reads
+ * the traces too. Changes nothing. What cannot be read is a problem like any other.
  * A tree without a record is not reported: it is no object, and the next collection deletes it.
  */
 export function verify(
@@ -34,10 +41,35 @@ export function verify(
   const paths = options.paths ?? store.paths()
   const problems = paths.flatMap(path => {
     options.onObject?.(path)
-    return problemsOf(store, path).map(problem => ({ path, ...problem }))
+    return problemsOf(store, path).map(problem => ({ at: store.hostPath(path), path, ...problem }))
   })
-  const lost = options.paths ? [] : lostObjects(store, paths)
-  return { checked: paths.length + lost.length, problems: [...problems, ...lost] }
+  if (options.paths) return { checked: paths.length, problems }
+  const lost = lostObjects(store, paths)
+  return {
+    checked: paths.length + lost.length,
+    problems: [...problems, ...lost, ...damagedTraces(store)],
+  }
+}
+
+/** What would stop a realization that comes upon it. */
+function damagedTraces({ host, layout }: Store): Problem[] {
+  return host.files.list(layout.traces).flatMap(name => {
+    const at = join(layout.traces, name)
+    const problem = noting(() => parseTrace(host.files.read(at)?.toString() ?? '', name, at))
+    return problem ? [{ at, message: problem.replace(`${at}: `, '') }] : []
+  })
+}
+
+/** Why that cannot be read; undefined where it can. */
+function noting(read: () => unknown): string | undefined {
+  try {
+    read()
+    return undefined
+  } catch (error) {
+    if (error instanceof MixosError) return error.message
+    if (asFileError(error)) return reasonOf(error)
+    throw error
+  }
 }
 
 /** Records whose trees are gone. */
@@ -47,33 +79,34 @@ function lostObjects(store: Store, found: readonly StorePath[]): Problem[] {
   return host.files.list(layout.records).flatMap(name => {
     const path = parseStorePath(name.replace(/\.json$/, '-unknown'))
     if (!path || digests.has(digestOfPath(path))) return []
-    return [{ path, message: `it has a record, ${join(layout.records, name)}, but no tree` }]
+    const at = join(layout.records, name)
+    return [{ at, path, message: 'it is a record of an object that is gone' }]
   })
 }
 
-function problemsOf(store: Store, path: StorePath): Omit<Problem, 'path'>[] {
-  try {
-    const record = store.record(path)
-    if (!record) return [{ message: 'it has no record' }]
-    const problems: Omit<Problem, 'path'>[] = record.manifest.references
-      .filter(reference => !store.has(reference))
-      .map(missing => ({ message: `it refers to ${missing}, which is not in the store`, missing }))
-    const expected = new Set(record.manifest.entries.map(entry => entry.path))
-    for (const entry of record.manifest.entries) {
-      const problem = problemOf(store, path, entry)
-      if (problem) problems.push({ message: `${entry.path || '(the object itself)'}: ${problem}` })
-      if (entry.type !== 'directory' || problem) continue
-      for (const name of store.host.files.list(join(store.hostPath(path), entry.path))) {
-        const child = entry.path === '' ? name : `${entry.path}/${name}`
-        if (!expected.has(child)) {
-          problems.push({ message: `${child}: is there, but not in the record` })
-        }
-      }
+type OfObject = Omit<Problem, 'at' | 'path'>
+
+function problemsOf(store: Store, path: StorePath): OfObject[] {
+  const problems: OfObject[] = []
+  const unreadable = noting(() => {
+    for (const problem of differencesOf(store, path)) problems.push(problem)
+  })
+  return unreadable === undefined ? problems : [...problems, { message: unreadable }]
+}
+
+function* differencesOf(store: Store, path: StorePath): Generator<OfObject> {
+  const { references, entries } = recordOf(store, path).manifest
+  for (const missing of references.filter(reference => !store.has(reference)))
+    yield { message: `it refers to ${missing}, which is not in the store`, missing }
+  const expected = new Set(entries.map(entry => entry.path))
+  for (const entry of entries) {
+    const problem = problemOf(store, path, entry)
+    if (problem) yield { message: `${entry.path || '(the object itself)'}: ${problem}` }
+    if (entry.type !== 'directory' || problem) continue
+    for (const name of store.host.files.list(join(store.hostPath(path), entry.path))) {
+      const child = entry.path === '' ? name : `${entry.path}/${name}`
+      if (!expected.has(child)) yield { message: `${child}: is there, but not in the record` }
     }
-    return problems
-  } catch (error) {
-    if (error instanceof MixosError) return [{ message: error.message }]
-    throw error
   }
 }
 

@@ -1,5 +1,5 @@
 import { command, flag } from 'cmd-ts'
-import { objectClosure } from '../../store/object-closure.ts'
+import { headOf, objectClosure } from '../../store/object-closure.ts'
 import { fileOption, jsonFlag, name } from '../args.ts'
 import { type Context, openHome } from '../context.ts'
 import { bytes, table } from '../format.ts'
@@ -31,7 +31,7 @@ export function closure(context: Context) {
         return { text: paths.map(path => store.hostPath(path)).join('\n'), record: { paths } }
       }
       const sizes = paths
-        .map(path => [path, store.record(path)?.size ?? 0] as const)
+        .map(path => [path, headOf(store, path).size] as const)
         .sort(([, a], [, b]) => b - a)
       const total = sizes.reduce((sum, [, size]) => sum + size, 0)
       const rows = sizes.map(([path, size]) => [bytes(size), store.hostPath(path)])

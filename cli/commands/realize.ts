@@ -111,7 +111,9 @@ async function run(context: Context, args: Args): Promise<Answer> {
   const answer = describeRealized(store, named, { realized, links })
   if (!args.challenge) return answer
   const { tracesOf } = await import('../../store/known.ts')
-  const traces = tracesOf(store, [...named.values()])
+  const { wasTakenHere } = await import('../../store/logs.ts')
+  const known = tracesOf(store, [...named.values()])
+  const traces = known.filter(({ derivation }) => wasTakenHere(store, derivation))
   return describeChallenged(answer, traces.length, await substituter.challenge(traces))
 }
 

@@ -13,7 +13,7 @@ export function verify(context: Context) {
     examples: [{ description: 'is the store what it was?', command: 'mixos verify' }],
     handler: async (): Promise<Answer> => {
       const store = await openHome(context)
-      return verifyAnswer(store, verifyStore(store))
+      return verifyAnswer(verifyStore(store))
     },
   })
 }

@@ -1,5 +1,6 @@
 import { command, positional } from 'cmd-ts'
 import { absolute } from '../../graph/store-path.ts'
+import { recordOf } from '../../store/object-closure.ts'
 import { jsonFlag, PackageName } from '../args.ts'
 import type { Answer } from '../report.ts'
 import type { MixContext } from './context.ts'
@@ -17,7 +18,7 @@ export function files(context: MixContext) {
     handler: async ({ name }): Promise<Answer> => {
       const machine = openMachine(context)
       const found = installedNamed(name, installedNow(machine))
-      const entries = machine.store.record(found.path)?.manifest.entries ?? []
+      const entries = recordOf(machine.store, found.path).manifest.entries
       const paths = entries
         .filter(({ type }) => type !== 'directory')
         .map(({ path }) => `${absolute(found.path)}/${path}`)

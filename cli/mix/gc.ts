@@ -1,5 +1,6 @@
 import { command, flag } from 'cmd-ts'
 import { collect, garbageOf } from '../../store/collect.ts'
+import { generationLink } from '../../store/target/generations.ts'
 import { forgetGenerations, oldGenerations } from '../../store/target/transition.ts'
 import { countType, jsonFlag, optional } from '../args.ts'
 import { bytes, plural } from '../format.ts'
@@ -26,12 +27,13 @@ export function gc(context: MixContext) {
       const machine = openMachine(context)
       const { store } = machine
       const old = keep === undefined ? [] : oldGenerations(machine, keep)
+      const forgotten = new Set(old.map(number => generationLink(store, number)))
       if (keep !== undefined && !dryRun) await forgetGenerations(machine, keep, context)
-      const garbage = dryRun ? garbageOf(store) : await collect(store, context)
+      const garbage = dryRun ? garbageOf(store, forgotten) : await collect(store, context)
       const sum = `${plural(garbage.objects.length, 'object')} of ${bytes(garbage.bytes)}`
-      const forgotten = old.length > 0 ? `${plural(old.length, 'generation')} and ` : ''
+      const also = old.length > 0 ? `${plural(old.length, 'generation')} and ` : ''
       return {
-        text: `${dryRun ? 'would delete' : 'deleted'} ${forgotten}${sum}`,
+        text: `${dryRun ? 'would delete' : 'deleted'} ${also}${sum}`,
         record: { ...garbage, generations: old },
       }
     },

@@ -26,7 +26,7 @@ export function verify(context: MixContext) {
     ],
     handler: async ({ repair: isRepair }): Promise<Answer> => {
       const { store } = openMachine(context)
-      return isRepair ? repaired(context, store) : verifyAnswer(store, verifyStore(store))
+      return isRepair ? repaired(context, store) : verifyAnswer(verifyStore(store))
     },
   })
 }
@@ -43,7 +43,7 @@ async function repaired(context: MixContext, store: Store): Promise<Answer> {
         return found && { path: found.path, storage: await storages.of(found.offer) }
       },
     })
-    const { text, record, ...answer } = verifyAnswer(store, result)
+    const { text, record, ...answer } = verifyAnswer(result)
     const lines = result.repaired.map(path => `repaired ${store.hostPath(path)}`)
     const left =
       result.problems.length > 0 ? ['no repository offers what is left; see: mix update'] : []

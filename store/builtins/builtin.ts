@@ -17,4 +17,6 @@ export interface BuiltinRequest {
   readonly signal: AbortSignal
   onProgress(bytes: number): void
   warn(message: string, hint?: string): void
+  /** A line for the step's log. */
+  log(line: string): void
 }

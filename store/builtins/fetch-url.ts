@@ -13,6 +13,7 @@ export const fetchUrl: Builtin = async ({
   signal,
   onProgress,
   warn,
+  log,
 }) => {
   const { fetch } = derivation
   const label = labelOf(derivation)
@@ -21,7 +22,9 @@ export const fetchUrl: Builtin = async ({
   const path = `${store.layout.scratch}/${content}.part`
   const lock = await storeLock(store, content, { signal })
   try {
-    await fetchPinned(store.host, fetch, { path, label, mirrors, signal, onProgress, warn })
+    const options = { path, label, mirrors, signal, onProgress, warn }
+    const from = await fetchPinned(store.host, fetch, options)
+    log(`${fetch.size} bytes, ${fetch.hash}, ${from ?? 'all of them here since an earlier run'}`)
     store.host.files.rename(path, target)
   } finally {
     lock.release()

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import type { StorePath } from '../../graph/store-path.ts'
 import { byPath, type NewcEntry, newc, parseDevices } from '../newc.ts'
+import { recordOf } from '../object-closure.ts'
 import type { Store } from '../store.ts'
 import type { Builtin } from './builtin.ts'
 
@@ -27,7 +28,7 @@ export const writeNewc: Builtin = async ({ store, derivation, inputs, target }) 
 
 function* treeEntries(store: Store, tree: StorePath): Generator<NewcEntry> {
   const { files } = store.host
-  for (const entry of store.record(tree)?.manifest.entries ?? []) {
+  for (const entry of recordOf(store, tree).manifest.entries) {
     const { path } = entry
     if (path === '') continue
     const at = join(store.hostPath(tree), path)
@@ -39,7 +40,13 @@ function* treeEntries(store: Store, tree: StorePath): Generator<NewcEntry> {
         path,
         type: 'file',
         mode: entry.executable ? 0o755 : 0o644,
-        content: files.read(at) ?? Buffer.alloc(0),
+        content: files.read(at) ?? lost(at),
       }
   }
+}
+
+function lost(at: string): never {
+  throw new MixosError('OBJECT_INVALID', `${at} is in the record of its object, but not on disk`, {
+    hint: 'look for damage with: mixos verify',
+  })
 }

@@ -9,8 +9,7 @@ import {
   type StorePath,
 } from '../../graph/store-path.ts'
 import type { Report } from '../event.ts'
-import { headOf, objectClosure, referencesOf } from '../object-closure.ts'
-import type { ObjectRecord } from '../records.ts'
+import { headOf, objectClosure, recordOf, referencesOf } from '../object-closure.ts'
 import { slotsOf } from '../slots.ts'
 import type { Store } from '../store.ts'
 import type { Trace } from '../traces.ts'
@@ -100,7 +99,7 @@ export async function pushObjects(
   try {
     for (const path of missing) {
       signal.throwIfAborted()
-      const record = store.record(path) as ObjectRecord
+      const record = recordOf(store, path)
       report({ type: 'pushing', label: labelOfPath(path), size: record.size })
       const { index } = await packObject(store, record, { packer, reusable: await reusable(path) })
       written.push(index)

@@ -55,7 +55,7 @@ const syncLater = promisify(fsync)
 type Runtime = Pick<Files, 'tryLock' | 'checkpoint'>
 
 const files: Omit<Files, keyof Runtime> = {
-  read: path => absentAsUndefined(() => readFileSync(path)),
+  read: path => absentAsUndefined(() => naming(path, () => readFileSync(path))),
   lstat: path => {
     try {
       return lstatSync(path, { throwIfNoEntry: false })
@@ -151,6 +151,15 @@ function makeOneDirectory(path: string, mode: number): void {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'EEXIST' || !statSync(path).isDirectory()) throw error
+  }
+}
+
+/** An error of reading, where the file is known by its number alone, gets its name. */
+function naming<T>(path: string, action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    throw Object.assign(error as NodeJS.ErrnoException, { path })
   }
 }
 

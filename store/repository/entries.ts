@@ -11,13 +11,13 @@ import {
 import type { StorePath } from '../../graph/store-path.ts'
 import { readIndex } from '../cache/pull.ts'
 import type { CacheStorage } from '../cache/storage.ts'
-import { headOf, objectClosure } from '../object-closure.ts'
+import { headOf, objectClosure, recordOf } from '../object-closure.ts'
 import type { Store } from '../store.ts'
 
 /** What a package's object says of itself. Throws PACKAGE_INVALID for an object that is no package. */
 export function packageInfoOf(store: Store, path: StorePath): PackageInfo {
   const directory = `${PACKAGES}/`
-  const entries = store.record(path)?.manifest.entries ?? []
+  const entries = recordOf(store, path).manifest.entries
   const found = entries.filter(entry => entry.path.startsWith(directory) && entry.type === 'file')
   const [only] = found
   if (!only || found.length > 1) {

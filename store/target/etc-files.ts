@@ -1,6 +1,7 @@
 import { basename, dirname, join } from 'node:path'
 import type { StorePath } from '../../graph/store-path.ts'
 import type { Host } from '../host.ts'
+import { recordOf } from '../object-closure.ts'
 import { removeTree } from '../remove.ts'
 import type { Store } from '../store.ts'
 import { flush } from '../write.ts'
@@ -74,7 +75,7 @@ function etcOf(store: Store, profile: StorePath): Map<string, EtcFile> {
 
 function etcOfPackage(store: Store, { path, config }: InstalledPackage): [string, EtcFile][] {
   const isConfig = new Set(config)
-  const entries = store.record(path)?.manifest.entries ?? []
+  const entries = recordOf(store, path).manifest.entries
   return entries
     .filter(entry => entry.path.startsWith('etc/') && entry.type !== 'directory')
     .map(entry => [

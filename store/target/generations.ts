@@ -23,6 +23,10 @@ export interface Made {
 
 const directoryOf = ({ layout }: Store): string => join(layout.profiles, 'system')
 
+/** The link that keeps a generation. */
+export const generationLink = (store: Store, number: number): string =>
+  join(directoryOf(store), String(number))
+
 /** Oldest first. */
 export function generations(store: Store): Generation[] {
   const { files } = store.host
@@ -64,7 +68,7 @@ export async function addGeneration(
   store: Store,
   { number, path, made }: Generation & { made: Made },
 ): Promise<void> {
-  const at = join(directoryOf(store), String(number))
+  const at = generationLink(store, number)
   await writeDurably(store.host, {
     path: `${at}.json`,
     data: `${JSON.stringify(made)}\n`,
@@ -77,7 +81,7 @@ export async function addGeneration(
 /** No-op for one that is not there. It must not be current. */
 export async function removeGeneration(store: Store, number: number): Promise<void> {
   const { files } = store.host
-  const at = join(directoryOf(store), String(number))
+  const at = generationLink(store, number)
   files.unlink(at)
   files.unlink(`${at}.json`)
   await flush(store.host, [directoryOf(store)])

@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import type { Entry } from '../../graph/manifest.ts'
 import { absolute, digestOfPath, type StorePath } from '../../graph/store-path.ts'
-import { objectClosure } from '../object-closure.ts'
+import { objectClosure, recordOf } from '../object-closure.ts'
 import { removeTree } from '../remove.ts'
 import type { Store } from '../store.ts'
 
@@ -29,7 +29,7 @@ export function profileLinks(store: Store, packages: readonly StorePath[]): Map<
   const found = new Map<string, Found>()
   const directories = new Map<string, StorePath>()
   for (const path of packages) {
-    for (const entry of entriesOf(store, path)) {
+    for (const entry of recordOf(store, path).manifest.entries) {
       const [top = '', ...rest] = entry.path.split('/')
       if (!TOPS.has(top) || rest.length === 0) continue
       const at = [top === 'sbin' ? 'bin' : top, ...rest].join('/')
@@ -56,12 +56,6 @@ function place(found: Map<string, Found>, at: string, next: Found): void {
   const known = found.get(at)
   if (known && known.isName === next.isName) throw conflict(at, known.path, next.path)
   if (!known || known.isName) found.set(at, next)
-}
-
-function entriesOf(store: Store, path: StorePath): readonly Entry[] {
-  const record = store.record(path)
-  if (record) return record.manifest.entries
-  throw new MixosError('OBJECT_UNKNOWN', `${path} is not in the store`)
 }
 
 /** Writes the tree of a profile; `target` is made. */

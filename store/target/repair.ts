@@ -33,7 +33,9 @@ export interface Repaired extends Verified {
 export async function repair(store: Store, { sourceOf, signal }: RepairOptions): Promise<Repaired> {
   const repaired: StorePath[] = []
   const { problems } = verify(store)
-  const wanted = new Set(problems.map(({ path, missing }) => digestOfPath(missing ?? path)))
+  const wanted = new Set(
+    problems.flatMap(({ path, missing = path }) => (missing ? [digestOfPath(missing)] : [])),
+  )
   await using workers = workersOn(store.host, { threads: false })
   for (const digest of wanted) {
     const source = await sourceOf(digest)

@@ -90,6 +90,7 @@ try {
     ...{ derivation: filesStep('repository', {}), signal: new AbortController().signal },
     onProgress: () => undefined,
     warn: () => undefined,
+    log: () => undefined,
   })
   offer(machine, target)
   const upgraded = JSON.parse((await mixOn(machine, 'upgrade', '--yes', '--json')).stdout)

@@ -10,7 +10,7 @@ import { digestOfPath } from '../../graph/store-path.ts'
 import { collect } from '../../store/collect.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { realize } from '../../store/realize.ts'
-import { formatRecord, recordOf } from '../../store/records.ts'
+import { formatRecord, newRecord } from '../../store/records.ts'
 import { removeTree } from '../../store/remove.ts'
 import { openStore } from '../../store/store.ts'
 import { fileSystemSync } from '../../store/sync-file-system.ts'
@@ -74,7 +74,7 @@ async function collectMany(): Promise<void> {
   const copies = join(directory, 'copies')
   mkdirSync(copies)
   for (let index = 0; index < count; index++) {
-    const record = recordOf({ ...(manifest as Manifest), label: `dead-${index}` })
+    const record = newRecord({ ...(manifest as Manifest), label: `dead-${index}` })
     const tree = { a: 'text' }
     writeTree(store.hostPath(record.path), tree)
     writeTree(join(copies, record.path), tree)

@@ -112,6 +112,20 @@ test('a cache in the settings is asked, and info tells of it', async t => {
   t.regex(stderr, /^substituted greeting-1/)
 })
 
+test('a challenge compares what was made here, and not what came from a cache', async t => {
+  const [alice, bob] = [withRecipes(t), withRecipes(t)]
+  const cache = await pushedBy(alice)
+  await bob.mixos('cache', 'trust', 'add', await publicKey(alice))
+  const challenge = ['greeting', ...FILE, '--cache', cache, '--challenge']
+  const taken = await bob.mixos('realize', ...challenge)
+  t.regex(taken.stdout, /no signer says anything of 0 steps made here/)
+  const remade = withRecipes(t)
+  await remade.mixos('realize', 'greeting', ...FILE)
+  await remade.mixos('cache', 'trust', 'add', await publicKey(alice))
+  const made = await remade.mixos('realize', ...challenge)
+  t.regex(made.stdout, /alice of .* agrees on 1 of 1 step; 1 step made here/)
+})
+
 test('the plan of a dry run says what is taken from caches', async t => {
   const [alice, bob] = [withRecipes(t), withRecipes(t)]
   const cache = await pushedBy(alice)

@@ -3,9 +3,11 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   symlinkSync,
+  truncateSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -76,6 +78,64 @@ test('realize --out-link leaves a file that is in its place alone', async t => {
   t.is(readFileSync(join(directory, 'result'), 'utf8'), 'precious')
 })
 
+test('realize --out-link leaves a link to something else alone', async t => {
+  const { directory, mixos } = placeWithRecipes(t)
+  symlinkSync('/precious', join(directory, 'result'))
+  const { code, stderr } = await mixos('realize', 'greeting', '--out-link', 'result', ...FILE)
+  t.is(code, 2)
+  t.regex(stderr, /result is a link to \/precious, which is no object of a store/)
+  t.is(readlinkSync(join(directory, 'result')), '/precious')
+})
+
+test('realize --out-link makes no link in the store itself', async t => {
+  const { home, mixos } = placeWithRecipes(t)
+  const link = join(home, 'store', 'new', 'result')
+  const { code, stderr } = await mixos('realize', 'greeting', '--out-link', link, ...FILE)
+  t.is(code, 2)
+  t.regex(stderr, /result lies in the store itself/)
+  t.false(existsSync(join(home, 'store', 'new')))
+})
+
+test('with --keep-going, what was made is linked and all that failed is in the record', async t => {
+  const { directory, mixos } = placeWithRecipes(t)
+  const more = ['first', 'second'].map(
+    name =>
+      `export const ${name} = derivation({ name: '${name}', version: '1', builder: ['builtin:no-such'] })\n`,
+  )
+  const recipes = RECIPES.replace('textFiles }', 'derivation, textFiles }')
+  writeFileSync(join(directory, 'mine.ts'), recipes + more.join(''))
+  const names = ['first', 'greeting', 'second', 'farewell']
+  const { code, stdout } = await mixos('realize', ...names, '--keep-going', '--json', ...FILE)
+  t.is(code, 1)
+  const { error, failed } = JSON.parse(stdout)
+  t.is(error.code, 'DERIVATION_INVALID')
+  t.deepEqual(failed.map(({ label }: { label: string }) => label).sort(), ['first-1', 'second-1'])
+  t.deepEqual(readdirSync(join(directory, 'artifacts')).sort(), ['farewell', 'greeting'])
+})
+
+test('the log of a step that mixos takes itself says so', async t => {
+  const { mixos } = placeWithRecipes(t)
+  await mixos('realize', 'greeting', ...FILE)
+  t.is(
+    (await mixos('log', 'greeting', ...FILE)).stdout,
+    'mixos itself takes this step: builtin:files\n',
+  )
+})
+
+test('what the disk refuses is told, and is no bug', async t => {
+  const { home, mixos } = placeWithRecipes(t)
+  await mixos('realize', 'greeting', ...FILE)
+  const [name = ''] = readdirSync(join(home, 'log'))
+  unlinkSync(join(home, 'log', name))
+  mkdirSync(join(home, 'log', name))
+  const { code, stderr } = await mixos('log', 'greeting', ...FILE)
+  t.is(code, 1)
+  t.regex(
+    stderr,
+    /^error: illegal operation on a directory.*\nhint: something else is in its place/,
+  )
+})
+
 test('realize --dry-run prints the plan and changes nothing', async t => {
   const { directory, home, mixos } = placeWithRecipes(t)
   const { code, stdout } = await mixos('realize', 'iso', 'greeting', '--dry-run', ...FILE)
@@ -130,6 +190,17 @@ test('verify finds a changed file and exits with 1', async t => {
   const { code, stdout } = await mixos('verify')
   t.is(code, 1)
   t.regex(stdout, /-greeting-1: text: is missing\n1 object checked: \d problems? found\n$/)
+})
+
+test('verify finds a trace that was cut short, and names it', async t => {
+  const { home, mixos } = placeWithRecipes(t)
+  await mixos('realize', 'greeting', ...FILE)
+  const traces = join(home, 'db', 'traces')
+  const [name = ''] = readdirSync(traces)
+  truncateSync(join(traces, name), 10)
+  const { code, stdout } = await mixos('verify')
+  t.is(code, 1)
+  t.regex(stdout, new RegExp(`^${join(traces, name)}: it is not JSON`))
 })
 
 test('closure --size adds up what a package needs', async t => {

@@ -118,6 +118,7 @@ test('an error that was reported when it arose is not printed again', t => {
   t.is(written.err, 'error: musl-1.2.5 failed\n')
   t.deepEqual(JSON.parse(written.out), {
     error: { code: 'BUILD_FAILED', message: 'musl-1.2.5 failed' },
+    failed: [{ step, label: 'musl-1.2.5', code: 'BUILD_FAILED', message: 'musl-1.2.5 failed' }],
   })
 })
 

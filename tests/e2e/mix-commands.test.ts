@@ -166,6 +166,7 @@ test('what a package in a file refers to is fetched from who offers it', async t
     ...{ derivation: filesStep('app', {}), signal: watching().signal },
     onProgress: () => undefined,
     warn: () => undefined,
+    log: () => undefined,
   })
   const alone = await mix('install', file, '--yes')
   t.is(alone.code, 1)

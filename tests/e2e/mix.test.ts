@@ -178,6 +178,7 @@ test.serial(
         signal: new AbortController().signal,
         onProgress: () => undefined,
         warn: () => undefined,
+        log: () => undefined,
       },
     })
     offer(machine, repository)

@@ -1,16 +1,18 @@
 import { readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { hashDerivation } from '../../graph/hash.ts'
 import { type DerivationHash, digestOfPath, type ResolvedHash } from '../../graph/store-path.ts'
 import { collect, garbageOf } from '../../store/collect.ts'
 import { watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
+import { realize } from '../../store/realize.ts'
 import { removeTree } from '../../store/remove.ts'
 import { addRoot } from '../../store/roots.ts'
 import { openStore, type Store } from '../../store/store.ts'
 import { storeLock, tryStoreLock } from '../../store/store-lock.ts'
 import { verify } from '../../store/verify.ts'
-import { addTree, tempDirectory, tempStore } from '../helpers/temp-store.ts'
+import { addTree, filesStep, quietly, tempDirectory, tempStore } from '../helpers/temp-store.ts'
 
 const { signal } = new AbortController()
 
@@ -81,6 +83,24 @@ test('a trace goes with any of its objects, and so does one that cannot be read'
   writeFileSync(join(store.layout.traces, 'e'.repeat(64)), '{')
   await collect(store, { signal })
   t.deepEqual(readdirSync(store.layout.traces), ['a'.repeat(64)])
+})
+
+test('the log of a step goes with its trace', async t => {
+  const store = tempStore(t)
+  const [kept, dropped] = [filesStep('kept', { a: '1' }), filesStep('dropped', { a: '2' })]
+  const links = new Map([[join(tempDirectory(t), 'result'), kept]])
+  await realize(store, [kept, dropped], { ...quietly(), links })
+  t.is(readdirSync(store.layout.logs).length, 2)
+  await collect(store, { signal })
+  t.deepEqual(readdirSync(store.layout.logs), [`${hashDerivation(kept)}.log`])
+})
+
+test('links that are to be forgotten keep nothing', async t => {
+  const { store, top } = await chain(t)
+  const link = join(tempDirectory(t), 'result')
+  await addRoot(store, link, top)
+  t.is(garbageOf(store).objects.length, 1)
+  t.is(garbageOf(store, new Set([link])).objects.length, 4)
 })
 
 test('the damaged record of a dead object does not keep the others', async t => {

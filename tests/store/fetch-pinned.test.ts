@@ -186,7 +186,7 @@ function setUp(
   const warnings: string[] = []
   // A stall is waited for; a good answer must not be late on a busy machine.
   const http = httpFetcher(on, { ...PATIENCE, idle: 3000 })
-  const run = (urls: readonly string[], mirrors: Mirrors = {}): Promise<void> =>
+  const run = (urls: readonly string[], mirrors: Mirrors = {}): Promise<string | undefined> =>
     fetchPinned(
       on,
       { urls, hash: sha256(content), size: content.length },

@@ -5,16 +5,25 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { type Derivation, derivation } from '../../graph/derivation.ts'
+import type { MixosError } from '../../graph/error.ts'
 import { hashDerivation } from '../../graph/hash.ts'
 import { collect } from '../../store/collect.ts'
 import type { Event } from '../../store/event.ts'
 import { watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
-import { planOf, realize } from '../../store/realize.ts'
+import { planOf, type RealizeOptions, realize } from '../../store/realize.ts'
 import { openStore, type Store } from '../../store/store.ts'
 import { storeLock } from '../../store/store-lock.ts'
+import type { Trace } from '../../store/traces.ts'
 import { fixtureRoot } from '../helpers/store-fixture.ts'
-import { filesStep, infoStep, quietly, tempDirectory, tempStore } from '../helpers/temp-store.ts'
+import {
+  addTree,
+  filesStep,
+  infoStep,
+  quietly,
+  tempDirectory,
+  tempStore,
+} from '../helpers/temp-store.ts'
 
 const CHILD = fileURLToPath(new URL('../helpers/realize-child.ts', import.meta.url))
 const run = promisify(execFile)
@@ -129,6 +138,18 @@ test('after a failure, keepGoing makes all that does not depend on it', async t 
   ])
 })
 
+test('a check makes every kind of step again, and names what comes out otherwise', async t => {
+  const store = tempStore(t)
+  const root = filesStep('a', { text: 'one' })
+  const { events } = await realizing(store, [root], { check: true })
+  t.deepEqual(stepsOf(events, 'started'), ['a-1', 'a-1'])
+  const other = await addTree(store, 'a', { tree: { text: 'two' } })
+  await store.remember({ ...(store.trace(hashDerivation(root)) as Trace), outputs: { out: other } })
+  const error = await t.throwsAsync(realizing(store, [root], { check: true }))
+  t.is((error as MixosError).code, 'NOT_REPRODUCIBLE')
+  t.regex(error.message, /text: a file of 3 bytes .*, then a file of 3 bytes/)
+})
+
 test('what was finished before a failure stays', async t => {
   const store = tempStore(t)
   const library = filesStep('library', { a: '1' })
@@ -187,7 +208,7 @@ test('a link is made for a root, and keeps it', async t => {
   const store = tempStore(t)
   const root = threeSteps()
   const link = join(tempDirectory(t), 'result')
-  const { realized } = await realizing(store, [root], new Map([[link, root]]))
+  const { realized } = await realizing(store, [root], { links: new Map([[link, root]]) })
   const top = realized.get(root)?.out as never
   t.is(readlinkSync(link), store.hostPath(top))
   t.deepEqual((await collect(store, quietly())).objects, [])
@@ -252,10 +273,10 @@ function threeSteps(): Derivation {
 async function realizing(
   store: Store,
   roots: readonly Derivation[],
-  links: ReadonlyMap<string, Derivation> = new Map(),
+  options: Partial<RealizeOptions> = {},
 ) {
   const events: Event[] = []
-  const realized = await realize(store, roots, { ...quietly(events), links })
+  const realized = await realize(store, roots, { ...quietly(events), ...options })
   return { events, realized }
 }
 

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { MixosError } from '../../graph/error.ts'
 import type { Manifest } from '../../graph/manifest.ts'
 import { type Digest, digestOf, digestOfPath } from '../../graph/store-path.ts'
-import { formatRecord, parseHead, parseRecord, recordOf } from '../../store/records.ts'
+import { formatRecord, newRecord, parseHead, parseRecord } from '../../store/records.ts'
 
 const manifest: Manifest = {
   label: 'hello-1',
@@ -15,7 +15,7 @@ const manifest: Manifest = {
     { path: 'bin/link', type: 'symlink', target: 'hi' },
   ],
 }
-const record = recordOf(manifest)
+const record = newRecord(manifest)
 const text = formatRecord(record)
 const digest = digestOfPath(record.path)
 
@@ -123,7 +123,7 @@ test('any manifest in canonical form survives the record', t => {
             .map(path => ({ path, type: 'symlink', target: path }) as const),
         ],
       }
-      const record = recordOf(manifest)
+      const record = newRecord(manifest)
       t.deepEqual(parseRecord(formatRecord(record), digestOf(record.hash), 'r'), record)
     }),
   )

@@ -65,14 +65,19 @@ test('a root moves to another object, and its link is never absent', async t => 
   t.deepEqual(listRoots(store), [{ link, path: second }])
 })
 
-test('a link to something else is replaced, but never a file or a directory', async t => {
+test('a link to any object is replaced, but never a file, a directory or a link to something else', async t => {
   const store = tempStore(t)
   const directory = tempDirectory(t)
   const path = await addTree(store, 'a', { tree: { a: '1' } })
   const link = join(directory, 'link')
-  symlinkSync('/elsewhere', link)
+  symlinkSync(`/another/store/${path}`, link)
   await addRoot(store, link, path)
   t.is(readlinkSync(link), store.hostPath(path))
+  symlinkSync('/elsewhere', join(directory, 'other'))
+  await t.throwsAsync(addRoot(store, join(directory, 'other'), path), {
+    code: 'BAD_ARGUMENT',
+    message: /is a link to \/elsewhere, which is no object of a store$/,
+  })
   const file = join(directory, 'file')
   writeFileSync(file, 'text')
   for (const taken of [file, directory]) {

@@ -117,7 +117,7 @@ test('a record without its tree is a problem', async t => {
   removeTree(nodeHost, store.hostPath(path))
   const { checked, problems } = verify(store)
   t.is(checked, 1)
-  t.regex(problems[0]?.message ?? '', /^it has a record, .*, but no tree$/)
+  t.regex(problems[0]?.message ?? '', /^it is a record of an object that is gone$/)
 })
 
 test('a record that was changed is a problem', async t => {
@@ -133,7 +133,12 @@ test('an object whose reference is gone is a problem', async t => {
   const referrer = await addTree(store, 'referrer', { tree: { a: path }, references: [path] })
   rmSync(store.layout.record(digestOfPath(path)))
   t.deepEqual(verify(store).problems, [
-    { path: referrer, message: `it refers to ${path}, which is not in the store`, missing: path },
+    {
+      at: store.hostPath(referrer),
+      path: referrer,
+      message: `it refers to ${path}, which is not in the store`,
+      missing: path,
+    },
   ])
 })
 

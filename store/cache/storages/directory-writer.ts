@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { MixosError } from '../../../graph/error.ts'
-import { isDiskFull } from '../../disk-full.ts'
 import type { Host } from '../../host.ts'
+import { isDiskFull } from '../../system-error.ts'
 import { flush } from '../../write.ts'
 
 /** Where files are written before they get their names. */
