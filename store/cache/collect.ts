@@ -1,17 +1,18 @@
 import { MixosError } from '../../graph/error.ts'
-import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
+import { type DerivationHash, digestOfPath, type StorePath } from '../../graph/store-path.ts'
 import { readPublished } from '../repository/published.ts'
 import { eachOf } from '../write.ts'
 import { requireCache } from './info.ts'
 import { objectPath } from './layout.ts'
+import { listed } from './listed.ts'
 import { type ObjectIndex, parseAnyIndex } from './object-index.ts'
-import { outputsIn } from './signed-trace.ts'
+import { unverifiedTrace } from './signed-trace.ts'
 import type { StoredFile, WritableStorage } from './storage.ts'
 
 export interface CollectOptions {
   /** Derivations and resolved derivations to keep, whatever their age. */
   readonly keep: ReadonlySet<string>
-  /** Traces signed later than this are kept, in milliseconds since the epoch. */
+  /** Traces written later than this are kept, in milliseconds since the epoch; a push renews those that it finds. */
   readonly since: number
   /** Files that are younger than this are left alone: someone may be pushing. */
   readonly youngerThan: number
@@ -32,25 +33,27 @@ const LIMIT = 64 << 20
 /**
  * Deletes what no kept trace leads to, nor a package that the cache offers as a repository. Traces go first, then
  * objects, then packs: whoever reads meanwhile, or after a crash, finds all or nothing, and counts what is gone as a
- * miss. Throws CACHE_FOREIGN for what is no cache, or none that we can read.
+ * miss. Throws CACHE_FOREIGN for what is no cache, or none that we can read, and CACHE_INVALID, before anything is
+ * deleted, where a kept trace or a live object's index is damaged: what they refer to cannot be told.
  */
 export async function collectCache(
   storage: WritableStorage,
   { keep, since, youngerThan, signal, dryRun }: CollectOptions,
 ): Promise<CollectedCache> {
   await requireCache(storage, signal)
-  const traces = await listed(storage, 'trace/', signal)
+  const traces = await listed(storage, 'trace', signal)
   const isKept = ({ path, modified }: StoredFile): boolean =>
     modified >= since || modified >= youngerThan || keep.has(path.split('/')[1] ?? '')
   const roots = await rootsOf(storage, traces.filter(isKept), signal)
   for (const { closure } of (await readPublished(storage, signal)).index.packages)
     for (const path of closure) roots.add(path)
-  const objects = await listed(storage, 'object/', signal)
+  const objects = await listed(storage, 'object', signal)
   const indexes = await indexesOf(storage, objects, signal)
   // What is being pushed has no trace yet.
   const young = new Set(objects.filter(({ modified }) => modified >= youngerThan).map(nameOf))
   for (const path of indexes.keys()) if (young.has(digestOfPath(path))) roots.add(path)
   const live = liveFrom(roots, indexes)
+  requireWhole(storage, { objects, indexes, live })
   const packs = new Set([...live].flatMap(path => indexes.get(path)?.packs ?? []))
 
   const isDead = ({ modified }: StoredFile, isLive: boolean): boolean =>
@@ -60,7 +63,7 @@ export async function collectCache(
     [...indexes.keys()].filter(path => live.has(path)).map(digestOfPath),
   )
   const deadObjects = objects.filter(file => isDead(file, digests.has(nameOf(file))))
-  const all = await listed(storage, 'pack/', signal)
+  const all = await listed(storage, 'pack', signal)
   const deadPacks = all.filter(file => isDead(file, packs.has(nameOf(file))))
   if (!dryRun) {
     for (const files of [deadTraces, deadObjects, deadPacks]) {
@@ -84,19 +87,11 @@ async function withdraw(
   signal: AbortSignal,
 ): Promise<void> {
   if (gone.size === 0) return
-  const objects = await listed(storage, 'object/', signal)
+  const objects = await listed(storage, 'object', signal)
   for (const [path, index] of await indexesOf(storage, objects, signal)) {
     if (!index.packs.some(pack => gone.has(pack))) continue
     await storage.remove(objectPath(digestOfPath(path)), { signal })
   }
-}
-
-async function listed(
-  storage: WritableStorage,
-  prefix: string,
-  signal: AbortSignal,
-): Promise<StoredFile[]> {
-  return Array.fromAsync(storage.list(prefix, { signal }))
 }
 
 /** What traces name, whoever signed them: whether to believe them is for readers to decide. */
@@ -108,7 +103,11 @@ async function rootsOf(
   const roots = new Set<StorePath>()
   await eachOf(traces, READS, async ({ path }) => {
     const bytes = await storage.read(path, { signal, limit: LIMIT })
-    for (const output of bytes ? outputsIn(bytes) : []) roots.add(output)
+    if (!bytes) return
+    const hash = path.split('/')[1] as DerivationHash
+    const where = `${storage.name}: ${path}`
+    const { outputs } = damageTold(() => unverifiedTrace(bytes, { hash, where }))
+    for (const output of Object.values(outputs)) roots.add(output.path)
   })
   return roots
 }
@@ -134,6 +133,38 @@ function parsed(bytes: Uint8Array, where: string): ObjectIndex | undefined {
   } catch (error) {
     if (error instanceof MixosError && error.code === 'CACHE_INVALID') return undefined
     throw error
+  }
+}
+
+function requireWhole(
+  { name }: WritableStorage,
+  {
+    objects,
+    indexes,
+    live,
+  }: {
+    objects: readonly StoredFile[]
+    indexes: ReadonlyMap<StorePath, ObjectIndex>
+    live: ReadonlySet<StorePath>
+  },
+): void {
+  const listed = new Set(objects.map(({ path }) => path))
+  for (const path of live) {
+    const at = objectPath(digestOfPath(path))
+    if (indexes.has(path) || !listed.has(at)) continue
+    damageTold(() => {
+      throw new MixosError('CACHE_INVALID', `${name}: ${at} is not the index of ${path}`)
+    })
+  }
+}
+
+function damageTold<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof MixosError)) throw error
+    const hint = 'drop what is damaged with: mixos cache verify CACHE --drop; then push again'
+    throw new MixosError(error.code, error.message, { hint, cause: error.cause })
   }
 }
 

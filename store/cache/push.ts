@@ -41,7 +41,7 @@ export interface Pushed {
   readonly objects: number
   /** Of those, how many the cache had. */
   readonly present: number
-  /** Traces that the cache did not have from this signer. */
+  /** Traces that the cache did not have from this signer, or has had for more than a day. */
   readonly signed: number
   /** Compressed bytes of files that were written. */
   readonly bytes: number
@@ -49,6 +49,10 @@ export interface Pushed {
 
 const LOOKUPS = 64
 const WRITES = 32
+// A collection that runs meanwhile takes packs from under a push once, or twice.
+const ROUNDS = 4
+// In milliseconds. Collections go by the age of a file: what is pushed again is wanted still.
+const RENEW_AFTER = 24 * 3_600_000
 const NO_INDEX: ReadonlySet<string> = new Set(['CACHE_INCOMPLETE', 'CACHE_INVALID'])
 
 /**
@@ -77,6 +81,7 @@ export async function pushObjects(
   storage: WritableStorage,
   roots: readonly StorePath[],
   options: Pick<PushOptions, 'signal' | 'report'>,
+  round = 1,
 ): Promise<Omit<Pushed, 'signed'>> {
   const { signal, report } = options
   await initialise(storage, signal)
@@ -109,8 +114,16 @@ export async function pushObjects(
     await packer.finish()
   }
   await writer.finish()
-  if (await withdrawn(storage, await Promise.all(written), signal))
-    return pushObjects(store, storage, roots, options)
+  if (await withdrawn(storage, await Promise.all(written), signal)) {
+    if (round < ROUNDS) return pushObjects(store, storage, roots, options, round + 1)
+    throw new MixosError(
+      'CACHE_INCOMPLETE',
+      `${storage.name} does not keep the packs it is given`,
+      {
+        hint: 'is somebody collecting its garbage over and over? Look at it with: mixos cache verify',
+      },
+    )
+  }
   return { objects: order.length, present: order.length - missing.length, bytes }
 }
 
@@ -190,7 +203,7 @@ function reusableIn(
   }
 }
 
-/** Signs a trace under both hashes, unless the cache has our word for the same already. */
+/** Signs a trace under both hashes, unless the cache has our recent word for the same. */
 async function publish(
   store: Store,
   storage: WritableStorage,
@@ -230,7 +243,8 @@ function isSame(
 ): boolean {
   try {
     const signed = verifySignedTrace(bytes, { hash, key: key.public, now, where: 'the cache' })
-    return isDeepStrictEqual(traceOf(signed), trace)
+    const isRecent = now - Date.parse(signed.signedAt) < RENEW_AFTER
+    return isRecent && isDeepStrictEqual(traceOf(signed), trace)
   } catch (error) {
     // Damaged or expired: it is written anew.
     if (error instanceof MixosError) return false

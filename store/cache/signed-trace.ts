@@ -106,23 +106,31 @@ export function verifySignedTrace(bytes: Uint8Array, options: VerifyOptions): Si
   const signed = parse(bytes, refuse)
   verifySignature(signed, key, where)
   checkMeaning(signed, refuse)
-  if (hash !== signed.derivation && hash !== signed.resolved)
-    refuse(`it is the trace of ${signed.derivation}, asked for was ${hash}`)
+  checkHash(signed, hash, refuse)
   checkTime(signed, now, where)
   return signed
 }
 
-/** The objects that a trace names, whoever may have signed it; none of what is no trace. */
-export function outputsIn(bytes: Uint8Array): StorePath[] {
-  try {
-    const { outputs } = parse(bytes, what => {
-      throw new MixosError('CACHE_INVALID', what)
-    })
-    return Object.values(outputs).flatMap(({ path }) => parseStorePath(path) ?? [])
-  } catch (error) {
-    if (error instanceof MixosError) return []
-    throw error
+/**
+ * What a trace says, whoever may have signed it: for those who look after a cache, never for those who take from it.
+ * Throws CACHE_INVALID as verifySignedTrace does.
+ */
+export function unverifiedTrace(
+  bytes: Uint8Array,
+  { hash, where }: Pick<VerifyOptions, 'hash' | 'where'>,
+): SignedTrace {
+  const refuse: Refuse = what => {
+    throw new MixosError('CACHE_INVALID', `${where}: ${what}`)
   }
+  const signed = parse(bytes, refuse)
+  checkMeaning(signed, refuse)
+  checkHash(signed, hash, refuse)
+  return signed
+}
+
+function checkHash({ derivation, resolved }: SignedTrace, hash: string, refuse: Refuse): void {
+  if (hash !== derivation && hash !== resolved)
+    refuse(`it is the trace of ${derivation}, asked for was ${hash}`)
 }
 
 /** What the store keeps of it. */

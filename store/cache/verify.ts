@@ -1,11 +1,17 @@
 import { MixosError } from '../../graph/error.ts'
+import type { DerivationHash } from '../../graph/store-path.ts'
+import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
 import { slotsOf } from '../slots.ts'
 import type { Store } from '../store.ts'
 import { eachOf } from '../write.ts'
 import { requireCache } from './info.ts'
+import type { PublicKey } from './keys.ts'
+import { objectPath } from './layout.ts'
+import { listed } from './listed.ts'
 import { parseAnyIndex } from './object-index.ts'
 import { restore } from './restore.ts'
 import { restoreThreads } from './restore-threads.ts'
+import { SIGNED_TRACE_LIMIT, unverifiedTrace, verifySignedTrace } from './signed-trace.ts'
 import type { WritableStorage } from './storage.ts'
 import { workersOn } from './workers.ts'
 
@@ -15,57 +21,90 @@ export interface CacheProblem {
 }
 
 export interface VerifiedCache {
-  readonly checked: number
+  readonly objects: number
+  readonly traces: number
   readonly problems: readonly CacheProblem[]
 }
 
+export interface VerifyCacheOptions {
+  /** Whose signatures are verified. Of other signers' traces, all else is. */
+  readonly keys: readonly PublicKey[]
+  /** Delete what is damaged: then it is missing, and the next push writes it anew. */
+  readonly drop: boolean
+  readonly signal: AbortSignal
+}
+
 const OBJECTS = 4
+const TRACES = 64
 const LIMIT = 64 << 20
 
 /**
- * Restores every object of a cache beside the store, which compares every byte with its manifest, and throws it away.
- * Also told is a reference that the cache does not have. Throws CACHE_FOREIGN for what is no cache.
+ * Restores every object of a cache beside the store, which compares every byte with its manifest, and throws it away;
+ * then reads every trace. Also told is an object that something refers to and the cache does not have. Throws
+ * CACHE_FOREIGN for what is no cache.
  */
 export async function verifyCache(
   store: Store,
   storage: WritableStorage,
-  { signal, onObject }: { signal: AbortSignal; onObject: (path: string) => void },
+  { keys, drop, signal }: VerifyCacheOptions,
 ): Promise<VerifiedCache> {
   await requireCache(storage, signal)
-  const objects = await Array.fromAsync(storage.list('object/', { signal }))
+  const objects = await listed(storage, 'object', signal)
+  const traces = await listed(storage, 'trace', signal)
   const present = new Set(objects.map(({ path }) => path))
   const problems: CacheProblem[] = []
+  const missing = (paths: readonly StorePath[]): string[] =>
+    paths
+      .filter(path => !present.has(objectPath(digestOfPath(path))))
+      .map(path => `it refers to ${path}, which the cache does not have`)
+  /** What is wrong with one file; where that throws, the file itself is damaged. */
+  const check = async (path: string, problemsOf: () => Promise<string[]>): Promise<void> => {
+    try {
+      for (const message of await problemsOf()) problems.push({ path, message })
+    } catch (error) {
+      if (!(error instanceof MixosError) || !DAMAGE.has(error.code)) throw error
+      problems.push({ path, message: error.message.replace(`${path}: `, '') })
+      if (drop) await storage.remove(path, { signal })
+    }
+  }
+
   await using workers = workersOn(store.host, {
     threads: restoreThreads(store.host.processes.cpus),
   })
-  const options = {
-    workers,
-    downloads: slotsOf(8),
-    signal,
-    siblings: () => [],
-    onBytes: () => undefined,
-  }
-  await eachOf(objects, OBJECTS, async ({ path }) => {
-    onObject(path)
-    try {
+  const downloads = slotsOf(8)
+  const options = { workers, downloads, signal, siblings: () => [], onBytes: () => undefined }
+  await eachOf(objects, OBJECTS, ({ path }) =>
+    check(path, async () => {
       const bytes = await storage.read(path, { signal, limit: LIMIT })
-      if (!bytes) return
+      if (!bytes) return []
       const index = parseAnyIndex(bytes, path)
-      if (path !== `object/${index.path.slice(0, 32)}.json`)
-        problems.push({ path, message: `it is the index of ${index.path}` })
-      for (const reference of index.manifest.references) {
-        if (!present.has(`object/${reference.slice(0, 32)}.json`))
-          problems.push({
-            path,
-            message: `it refers to ${reference}, which the cache does not have`,
-          })
-      }
+      if (path !== objectPath(digestOfPath(index.path)))
+        throw new MixosError('CACHE_INVALID', `it is the index of ${index.path}`)
       const prepared = await restore(store, storage, index, options)
       prepared.discard()
-    } catch (error) {
-      if (!(error instanceof MixosError) || error.code === 'CANCELLED') throw error
-      problems.push({ path, message: error.message })
-    }
-  })
-  return { checked: objects.length, problems }
+      return missing(index.manifest.references)
+    }),
+  )
+  const now = store.host.now()
+  await eachOf(traces, TRACES, ({ path }) =>
+    check(path, async () => {
+      const bytes = await storage.read(path, { signal, limit: SIGNED_TRACE_LIMIT })
+      if (!bytes) return []
+      const [, hash = '', file = ''] = path.split('/')
+      const key = keys.find(({ id }) => file === `${id}.json`)
+      const options = { hash: hash as DerivationHash, where: path }
+      const trace = key
+        ? verifySignedTrace(bytes, { ...options, key, now })
+        : unverifiedTrace(bytes, options)
+      return missing(Object.values(trace.outputs).map(({ path }) => path))
+    }),
+  )
+  return { objects: objects.length, traces: traces.length, problems }
 }
+
+const DAMAGE: ReadonlySet<string> = new Set([
+  'CACHE_INCOMPLETE',
+  'CACHE_INVALID',
+  'OBJECT_INVALID',
+  'SIGNATURE_INVALID',
+])

@@ -193,7 +193,10 @@ test('gc keeps what the named packages need, and deletes the rest', async t => {
   const gc = ['cache', 'gc', cache, 'greeting', ...FILE, '--older-than', '0']
   // Both are of today, and someone may be pushing.
   t.regex((await alice.mixos(...gc)).stdout, /^deleted 0 objects/)
-  t.regex((await alice.mixos('cache', 'verify', cache)).stdout, /^2 objects, 0 problems/)
+  t.regex(
+    (await alice.mixos('cache', 'verify', cache)).stdout,
+    /^2 objects and 2 traces checked: all is well/,
+  )
 })
 
 test('verify names a damaged object of a cache', async t => {
@@ -202,7 +205,7 @@ test('verify names a damaged object of a cache', async t => {
   damagePacks(cache)
   const { code, stdout } = await alice.mixos('cache', 'verify', cache)
   t.is(code, 1)
-  t.regex(stdout, /^object\/\w{32}\.json: .*pack.*\n1 object, 1 problem/)
+  t.regex(stdout, /^object\/\w{32}\.json: .*pack.*\n1 object and 1 trace checked: 1 problem found/)
 })
 
 function withRecipes(t: ExecutionContext): Place {

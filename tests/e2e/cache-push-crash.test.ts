@@ -90,8 +90,10 @@ for (const pushers of [2, 4]) {
     const storage = directoryStorage(nodeHost, cache)
     await assertComplete(t, { realized, storage, after: 'all' })
     t.like(await pushAll(store, storage), { bytes: 0, signed: 0 })
-    const onObject = (): void => undefined
-    t.deepEqual((await verifyCache(memoryStore(t), storage, { signal, onObject })).problems, [])
+    t.deepEqual(
+      (await verifyCache(memoryStore(t), storage, { keys: [], drop: false, signal })).problems,
+      [],
+    )
   })
 }
 

@@ -25,7 +25,7 @@ export function gc(context: Context) {
       days: optional({
         long: 'older-than',
         type: countType('days', { least: 0 }),
-        description: `delete what was signed more days ago (default: ${DEFAULT_DAYS})`,
+        description: `delete what was last pushed more days ago (default: ${DEFAULT_DAYS})`,
       }),
       dryRun: flag({ long: 'dry-run', description: 'count what would go, and delete nothing' }),
       file: fileOption,

@@ -1,4 +1,5 @@
-import { command, positional, string } from 'cmd-ts'
+import { command, flag, positional, string } from 'cmd-ts'
+import type { VerifiedCache } from '../../../store/cache/verify.ts'
 import { jsonFlag } from '../../args.ts'
 import { openCache } from '../../caches.ts'
 import { type Context, openHome } from '../../context.ts'
@@ -11,27 +12,49 @@ export function verify(context: Context) {
     description: 'read every byte of a cache and compare it with the objects',
     args: {
       address: positional({ type: string, displayName: 'cache', description: 'a path or a URL' }),
+      drop: flag({
+        long: 'drop',
+        description: 'delete what is damaged, so that the next push writes it anew',
+      }),
       json: jsonFlag,
     },
-    examples: [{ description: 'a directory', command: 'mixos cache verify /srv/cache' }],
-    handler: async ({ address }): Promise<Answer> => {
-      const { verifyCache } = await import('../../../store/cache/verify.ts')
+    examples: [
+      { description: 'a directory', command: 'mixos cache verify /srv/cache' },
+      {
+        description: 'repair it',
+        command: 'mixos cache verify /srv/cache --drop && mixos cache push iso --to /srv/cache',
+      },
+    ],
+    handler: async ({ address, drop }): Promise<Answer> => {
+      const [{ verifyCache }, { listKeys }] = await Promise.all([
+        import('../../../store/cache/verify.ts'),
+        import('../../../store/cache/settings.ts'),
+      ])
       const store = await openHome(context)
       const storage = await openCache(context, store, { address })
       try {
-        const { signal } = context
-        const onObject = (): void => undefined
-        const { checked, problems } = await verifyCache(store, storage, { signal, onObject })
-        const sum = `${plural(checked, 'object')}, ${plural(problems.length, 'problem')}`
-        const lines = problems.map(({ path, message }) => `${path}: ${message}`)
-        return {
-          text: [...lines, sum].join('\n'),
-          record: { checked, problems },
-          isFailure: problems.length > 0,
-        }
+        const { signal, environment } = context
+        const keys = listKeys(store.host, environment)
+        const verified = await verifyCache(store, storage, { keys, drop, signal })
+        return answerOf(verified, drop)
       } finally {
         await storage.close()
       }
     },
   })
+}
+
+function answerOf(verified: VerifiedCache, drop: boolean): Answer {
+  const { objects, traces, problems } = verified
+  const sum = `${plural(objects, 'object')} and ${plural(traces, 'trace')} checked`
+  if (problems.length === 0) return { text: `${sum}: all is well`, record: verified }
+  const lines = problems.map(({ path, message }) => `${path}: ${message}`)
+  const next = drop
+    ? 'what is damaged was deleted; now write it anew: mixos cache push NAME… --to CACHE'
+    : 'to repair that, delete it with --drop and push again'
+  return {
+    text: [...lines, `${sum}: ${plural(problems.length, 'problem')} found; ${next}`].join('\n'),
+    record: verified,
+    isFailure: true,
+  }
 }

@@ -89,6 +89,29 @@ test('pushing what is there writes nothing', async t => {
   t.is(writes, 0)
 })
 
+test('pushing what was signed days ago signs it anew, so that a collection finds it young', async t => {
+  const store = tempStore(t)
+  const path = await addTree(store, 'a', { tree: { a: 'text' } })
+  const storage = memoryStorage()
+  await pushed(store, storage, [path])
+  const later = { ...store, host: { ...store.host, now: () => Date.now() + 2 * 24 * 3_600_000 } }
+  t.like(await pushed(later, storage, [path]), { bytes: 0, signed: 1 })
+  t.like(await pushed(later, storage, [path]), { bytes: 0, signed: 0 })
+})
+
+test('a cache that keeps no packs ends a push with an error', async t => {
+  const store = tempStore(t)
+  const path = await addTree(store, 'a', { tree: { a: 'text' } })
+  const files = new Map<string, Uint8Array>()
+  const storage = memoryStorage(files)
+  const forgetful = {
+    ...storage,
+    has: async (...args: Parameters<typeof storage.has>) =>
+      !args[0].startsWith('pack/') && storage.has(...args),
+  }
+  await t.throwsAsync(pushed(store, forgetful, [path]), { code: 'CACHE_INCOMPLETE' })
+})
+
 test('a version that differs in one file brings that file alone, to the cache and from it', async t => {
   const store = tempStore(t)
   const names = Array.from({ length: 100 }, (_, index) => `f${index}`)

@@ -1,0 +1,51 @@
+import test from 'ava'
+import { verifyCache } from '../../../store/cache/verify.ts'
+import { fileOf, sharedCache, signer } from '../../helpers/shared-cache.ts'
+
+const { signal } = new AbortController()
+const checked = { keys: [signer.public], drop: false, signal }
+
+test('a cache as it was pushed has no problems, whatever else lies there', async t => {
+  const { store, storage, files } = await sharedCache(t)
+  files.set('object/readme.txt', Buffer.from('not ours'))
+  t.deepEqual(await verifyCache(store, storage, checked), { objects: 2, traces: 3, problems: [] })
+})
+
+test('a damaged index, a lost object and a damaged trace are named', async t => {
+  const { store, storage, files } = await sharedCache(t)
+  const index = fileOf(files, 'object/', /program-1/)
+  const trace = fileOf(files, 'trace/', /library-1/)
+  files.set(index, Buffer.from('{'))
+  files.set(
+    trace,
+    Buffer.from((files.get(trace) as Buffer).toString().replace('library', 'librury')),
+  )
+  const { problems } = await verifyCache(store, storage, checked)
+  t.deepEqual(problems.map(({ path }) => path).sort(), [index, trace].sort())
+  t.regex(problems.find(({ path }) => path === index)?.message ?? '', /it is not JSON/)
+  files.delete(index)
+  const lost = (await verifyCache(store, storage, checked)).problems
+  t.true(lost.some(({ message }) => /it refers to \w{32}-program-1, which the cache/.test(message)))
+})
+
+test('a signature by a key that is trusted is verified', async t => {
+  const { store, storage, files } = await sharedCache(t)
+  const trace = fileOf(files, 'trace/', /program-1/)
+  const text = (files.get(trace) as Buffer).toString()
+  const changed = text.replace(/"signedAt":"\d{4}/, '"signedAt":"2020')
+  files.set(trace, Buffer.from(changed))
+  const { problems } = await verifyCache(store, storage, checked)
+  t.is(problems.length, 1)
+  t.regex(problems[0]?.message ?? '', /its signature by the key colleague .* does not match/)
+  t.deepEqual((await verifyCache(store, storage, { ...checked, keys: [] })).problems, [])
+})
+
+test('what is damaged is dropped, and the next push writes it anew', async t => {
+  const { store, storage, files, pushAgain } = await sharedCache(t)
+  for (const [path, data] of files) {
+    if (/^(pack|trace)\//.test(path)) files.set(path, data.subarray(0, data.length - 2))
+  }
+  t.is((await verifyCache(store, storage, { ...checked, drop: true })).problems.length, 4)
+  await pushAgain()
+  t.deepEqual((await verifyCache(store, storage, checked)).problems, [])
+})
