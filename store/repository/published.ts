@@ -2,7 +2,7 @@ import { MixosError } from '../../graph/error.ts'
 import { type PackageIndex, parsePackageIndex } from '../../graph/package-index.ts'
 import type { CacheStorage } from '../cache/storage.ts'
 import { INDEX, indexPath, LIMITS, metadataPath, ROOT, TIMESTAMP } from './layout.ts'
-import { type Json, type Role, type Signed, sha256 } from './tuf.ts'
+import { fieldsOf, isSignedFor, type Metadata, type Role, type Signed, sha256 } from './tuf.ts'
 
 /** What a repository's own directory holds: the last publication that was finished. */
 export interface Published {
@@ -13,81 +13,120 @@ export interface Published {
   readonly indexHash: string | undefined
 }
 
-type Fields = { readonly [field: string]: Json }
-
-/** Throws REPOSITORY_INVALID, naming the file, for what `publish` would not have written. */
+/**
+ * Reads what the directory offers, and believes what the keys have signed that its root metadata names: whoever can write
+ * to the directory alone cannot have anything signed by the next publication. Times are not looked at, since what has
+ * expired is what is signed anew. Throws REPOSITORY_INVALID, naming the file, for what `publish` would not have written.
+ */
 export async function readPublished(
   storage: CacheStorage,
   signal: AbortSignal,
 ): Promise<Published> {
-  const read = async (path: string, role: Role): Promise<Signed | undefined> => {
-    const bytes = await storage.read(path, { signal, limit: LIMITS[role] })
-    return bytes && signedIn(bytes, role, `${storage.name}/${path}`)
-  }
+  const read = (path: string, limit: number) => storage.read(path, { signal, limit })
   const root = await newestRoot(storage, signal)
-  const timestamp = await read(TIMESTAMP, 'timestamp')
-  if (!timestamp) {
+  const timestampBytes = await read(TIMESTAMP, LIMITS.timestamp)
+  if (!timestampBytes) {
     const versions = { targets: 0, snapshot: 0, timestamp: 0 }
     return { root, versions, index: { packages: [] }, indexHash: undefined }
   }
-  const snapshotVersion = versionIn(timestamp, 'snapshot.json')
-  const snapshot = await read(metadataPath('snapshot', snapshotVersion), 'snapshot')
-  const targetsVersion = versionIn(snapshot, 'targets.json')
-  const targets = await read(metadataPath('targets', targetsVersion), 'targets')
-  const hashes = (targets?.targets as Fields | undefined)?.[INDEX] as Fields | undefined
-  const indexHash = String((hashes?.hashes as Fields | undefined)?.sha256)
-  const path = indexPath(indexHash)
-  const text = await storage.read(path, { signal, limit: LIMITS.index })
-  if (!text) throw damaged(`${storage.name}/${path}`, 'is missing')
-  const actual = sha256(text)
-  if (actual !== indexHash) {
-    throw damaged(`${storage.name}/${path}`, `has the SHA-256 ${actual}, not that of its name`)
+  if (!root) throw damaged(`${storage.name}/${metadataPath('root', 1)}`, 'is missing')
+  const believed = (bytes: Uint8Array, role: Role, path: string): Signed => {
+    const where = `${storage.name}/${path}`
+    const metadata = metadataIn(bytes, role, where)
+    if (isSignedFor(role, metadata, root.signed)) return metadata.signed
+    throw damaged(where, `is not signed by the key that root metadata ${root.signed.version} names`)
   }
-  const versions = {
-    targets: targetsVersion,
-    snapshot: snapshotVersion,
-    timestamp: timestamp.version,
+  /** What another file names by its version, its length and its hash. */
+  const follow = async (from: Signed, role: 'snapshot' | 'targets'): Promise<Signed> => {
+    const named = fieldsOf(fieldsOf(from.meta)[`${role}.json`])
+    const { version } = named
+    if (typeof version !== 'number')
+      throw damaged(`the ${from._type} of ${storage.name}`, `does not name ${role}.json`)
+    const path = metadataPath(role, version)
+    const bytes = await read(path, LIMITS[role])
+    const signed = believed(matching(bytes, named, `${storage.name}/${path}`), role, path)
+    if (signed.version === version) return signed
+    throw damaged(`${storage.name}/${path}`, `says that it is version ${signed.version}`)
   }
-  const index = parsePackageIndex(Buffer.from(text).toString(), `${storage.name}/${path}`)
-  return { root, versions, index, indexHash }
+  const timestamp = believed(timestampBytes, 'timestamp', TIMESTAMP)
+  const snapshot = await follow(timestamp, 'snapshot')
+  const targets = await follow(snapshot, 'targets')
+  const target = fieldsOf(fieldsOf(targets.targets)[INDEX])
+  const indexHash = String(fieldsOf(target.hashes).sha256)
+  const where = `${storage.name}/${indexPath(indexHash)}`
+  const text = matching(await read(indexPath(indexHash), LIMITS.index), target, where)
+  return {
+    root,
+    versions: {
+      targets: targets.version,
+      snapshot: snapshot.version,
+      timestamp: timestamp.version,
+    },
+    index: parsePackageIndex(Buffer.from(text).toString(), where),
+    indexHash,
+  }
 }
 
-/** A publication that was killed may have written one that `root.json` does not show yet. */
+/**
+ * From the first on, each signed by its own keys and by those of the one before, as clients follow them. A publication
+ * that was killed may have written one that `root.json` does not show yet.
+ */
 async function newestRoot(storage: CacheStorage, signal: AbortSignal): Promise<Published['root']> {
   const read = (path: string) => storage.read(path, { signal, limit: LIMITS.root })
-  const copy = await read(ROOT)
-  let version = copy ? signedIn(copy, 'root', `${storage.name}/${ROOT}`).version : 0
-  let bytes = copy
-  for (;;) {
-    const next = await read(metadataPath('root', version + 1))
-    if (!next) break
-    bytes = next
-    version++
+  let newest: Published['root']
+  for (let version = 1; ; version++) {
+    const path = metadataPath('root', version)
+    const bytes = await read(path)
+    if (!bytes) break
+    const where = `${storage.name}/${path}`
+    const metadata = metadataIn(bytes, 'root', where)
+    const { signed } = metadata
+    if (signed.version !== version)
+      throw damaged(where, `says that it is version ${signed.version}`)
+    for (const root of [signed, newest?.signed ?? signed]) {
+      if (!isSignedFor('root', metadata, root))
+        throw damaged(
+          where,
+          `is not signed by the root key that root metadata ${root.version} names`,
+        )
+    }
+    newest = { signed, bytes }
   }
-  const path = metadataPath('root', version)
-  return bytes && { bytes, signed: signedIn(bytes, 'root', `${storage.name}/${path}`) }
+  const copy = await read(ROOT)
+  const shown = copy ? metadataIn(copy, 'root', `${storage.name}/${ROOT}`).signed.version : 0
+  const last = newest?.signed.version ?? 0
+  if (shown <= last) return newest
+  const path = metadataPath('root', last + 1)
+  throw damaged(`${storage.name}/${path}`, `is missing, and ${ROOT} is version ${shown}`)
 }
 
-function signedIn(bytes: Uint8Array, role: Role, where: string): Signed {
+/** The bytes, if another file means these. */
+function matching(
+  bytes: Uint8Array | undefined,
+  { length, hashes }: ReturnType<typeof fieldsOf>,
+  where: string,
+): Uint8Array {
+  if (!bytes) throw damaged(where, 'is missing')
+  const expected = `${length} bytes with sha256:${fieldsOf(hashes).sha256}`
+  const actual = `${bytes.length} bytes with sha256:${sha256(bytes)}`
+  if (actual === expected) return bytes
+  throw damaged(where, `has ${actual}, expected ${expected}`)
+}
+
+function metadataIn(bytes: Uint8Array, role: Role, where: string): Metadata {
   try {
-    const data = JSON.parse(Buffer.from(bytes).toString()) as { signed?: Signed }
-    const { signed } = data
-    if (signed?._type === role && Number.isSafeInteger(signed.version)) return signed
+    const data: Partial<Metadata> = JSON.parse(Buffer.from(bytes).toString())
+    const { signed, signatures } = data ?? {}
+    if (signed?._type === role && Number.isSafeInteger(signed.version) && Array.isArray(signatures))
+      return { signed, signatures }
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
   }
   throw damaged(where, `is not metadata of the role ${role}`)
 }
 
-function versionIn(signed: Signed | undefined, name: string): number {
-  const meta = (signed?.meta as Fields | undefined)?.[name] as Fields | undefined
-  const version = meta?.version
-  if (typeof version === 'number') return version
-  throw damaged(`${signed?._type ?? 'metadata'} of the repository`, `does not name ${name}`)
-}
-
 function damaged(where: string, what: string): MixosError {
   return new MixosError('REPOSITORY_INVALID', `${where} ${what}`, {
-    hint: 'restore the directory, or delete its tuf/ and sign it anew with the same keys',
+    hint: 'restore the directory from a copy. Clients refuse an index that begins anew: without a copy, publish to a new directory, whose clients get its root.json',
   })
 }

@@ -1,4 +1,4 @@
-import { createHash, sign } from 'node:crypto'
+import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
 import type { SecretKey } from '../cache/keys.ts'
 
 /** The roles of The Update Framework, version 1.0. */
@@ -48,12 +48,54 @@ export function signMetadata(signed: Signed, keys: readonly SecretKey[]): Buffer
   return Buffer.from(`${JSON.stringify({ signatures, signed }, undefined, 1)}\n`)
 }
 
+/** A metadata file as it was read: nothing of it is believed before `isSignedFor`. */
+export interface Metadata {
+  readonly signed: Signed
+  readonly signatures: readonly Json[]
+}
+
+/** True where as many of the keys that the root metadata names for the role have signed as it asks for. */
+export function isSignedFor(role: Role, { signed, signatures }: Metadata, root: Signed): boolean {
+  const { keyids, threshold } = fieldsOf(fieldsOf(root.roles)[role])
+  if (!Array.isArray(keyids) || typeof threshold !== 'number' || threshold < 1) return false
+  const data = Buffer.from(canonical(signed))
+  const signers = new Set<unknown>()
+  for (const signature of signatures) {
+    const { keyid, sig } = fieldsOf(signature)
+    const key = typeof keyid === 'string' ? fieldsOf(root.keys)[keyid] : undefined
+    // An id is the hash of its key: else another's key could be called ours.
+    if (!keyids.includes(keyid) || key === undefined || tufKeyId(key) !== keyid) continue
+    if (typeof sig !== 'string' || !/^[0-9a-f]{128}$/.test(sig)) continue
+    const hex = fieldsOf(fieldsOf(key).keyval).public
+    if (typeof hex !== 'string' || !/^[0-9a-f]{64}$/.test(hex)) continue
+    if (verify(null, data, publicKeyOf(hex), Buffer.from(sig, 'hex'))) signers.add(hex)
+  }
+  return signers.size >= threshold
+}
+
+/** RFC 8410: what comes before the 32 bytes in DER. */
+const PUBLIC_DER = '302a300506032b6570032100'
+
+function publicKeyOf(hex: string): KeyObject {
+  return createPublicKey({
+    key: Buffer.from(PUBLIC_DER + hex, 'hex'),
+    format: 'der',
+    type: 'spki',
+  })
+}
+
+/** Its fields, and none for what is no object: what is missing is undefined at every depth. */
+export function fieldsOf(value: Json | undefined): { readonly [field: string]: Json | undefined } {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isObject ? (value as { readonly [field: string]: Json }) : {}
+}
+
 export function tufKeyOf({ public: { base64 } }: SecretKey): TufKey {
   const hex = Buffer.from(base64, 'base64').toString('hex')
   return { keytype: 'ed25519', scheme: 'ed25519', keyval: { public: hex } }
 }
 
-export function tufKeyId(key: TufKey): string {
+export function tufKeyId(key: Json): string {
   return sha256(Buffer.from(canonical(key)))
 }
 

@@ -372,6 +372,37 @@ test('what is no repository is told from one', async t => {
   t.regex((await refusal(t, update(empty))).message, /timestamp\.json is not valid metadata/)
 })
 
+const FORGERIES: Readonly<Record<string, (data: { signed: Record<string, unknown> }) => void>> = {
+  'timestamp.json': ({ signed }) => Object.assign(signed, { version: 900_719_925_474_099 }),
+  '1.snapshot.json': ({ signed }) => Object.assign(signed, { version: 7 }),
+  '1.targets.json': data => Object.assign(data, { signatures: [] }),
+  '1.root.json': ({ signed }) => Object.assign(signed, { expires: '2100-01-01T00:00:00Z' }),
+}
+
+for (const [name, forge] of Object.entries(FORGERIES)) {
+  test(`a publication takes over nothing from a ${name} that its keys did not sign`, async t => {
+    const { store, program, directory } = await repository(t)
+    const path = join(directory, 'tuf', name)
+    edit(path, forge)
+    const forged = readFileSync(path)
+    const error = await refusal(t, published(store, directory, [program], { keep: true }))
+    t.is(error.code, 'REPOSITORY_INVALID')
+    t.true(error.message.includes(name), error.message)
+    t.deepEqual(readFileSync(path), forged)
+  })
+}
+
+test('a publication tells of root metadata that is missing in between', async t => {
+  const { store, program, directory } = await repository(t)
+  const [before, after] = [keysOf('a'), keysOf('b')]
+  await published(store, directory, [program], {
+    keys: { ...after, root: [...after.root, ...before.root] },
+  })
+  rmSync(join(directory, 'tuf', '1.root.json'))
+  const error = await refusal(t, published(store, directory, [program], { keys: after }))
+  t.regex(error.message, /1\.root\.json is missing, and tuf\/root\.json is version 2/)
+})
+
 test('an index that is damaged before it was signed names package, field and value', async t => {
   const text = '{"packages":[{"name":"x","version":"../1"}]}'
   const error = t.throws<MixosError>(() => parsePackageIndex(text, 'it'))
