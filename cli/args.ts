@@ -21,14 +21,22 @@ export const Path: Type<string, string> = {
   },
 }
 
+/** A hundred years of them: further ahead, times have no agreed form. */
+export const MOST_DAYS = 36_500
+
 /** A count: 1, 2, 3 and so on. */
-export function countType(displayName: string, { least = 1 } = {}): Type<string, number> {
+export function countType(
+  displayName: string,
+  { least = 1, most = Number.MAX_SAFE_INTEGER } = {},
+): Type<string, number> {
   return {
     displayName,
     async from(text) {
       const count = Number(text)
-      if (/^[0-9]+$/.test(text) && Number.isSafeInteger(count) && count >= least) return count
-      throw new Error(`expected a whole number of at least ${least}, got ${JSON.stringify(text)}`)
+      if (/^[0-9]+$/.test(text) && count >= least && count <= most) return count
+      const range =
+        most < Number.MAX_SAFE_INTEGER ? `from ${least} to ${most}` : `of at least ${least}`
+      throw new Error(`expected a whole number ${range}, got ${JSON.stringify(text)}`)
     },
   }
 }

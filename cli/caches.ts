@@ -59,12 +59,12 @@ export async function openCache(
   const { HTTP_PROXY, HTTPS_PROXY, NO_PROXY, http_proxy, https_proxy, no_proxy } = environment
   const proxies = { HTTP_PROXY, HTTPS_PROXY, NO_PROXY, http_proxy, https_proxy, no_proxy }
   if (isForeign) return openStorage(address, { host, env: proxies, directory })
-  const { MIXOS_CACHE_TOKEN: token, MIXOS_CACHE_CA: ca } = environment
+  const { MIXOS_CACHE_TOKEN, MIXOS_CACHE_CA: ca } = environment
   return openStorage(address, {
     host,
     env: environment,
     directory,
-    token,
+    token: MIXOS_CACHE_TOKEN || undefined,
     ca: ca ? authority(host, absolute(ca, directory)) : undefined,
   })
 }

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
+import { MixosError } from '../graph/error.ts'
 import type { Report } from '../store/event.ts'
 import type { Store } from '../store/store.ts'
 
@@ -46,6 +47,15 @@ export async function openExistingHome(context: Context): Promise<Store | undefi
   const { files } = nodeHost
   const isThere = files.lstat(context.home) && files.list(context.home).length > 0
   return isThere ? openHome(context) : undefined
+}
+
+/** The store of a command that makes nothing. Throws OBJECT_UNKNOWN where there is none: its name may be misspelled. */
+export async function requireHome(context: Context): Promise<Store> {
+  const store = await openExistingHome(context)
+  if (store) return store
+  throw new MixosError('OBJECT_UNKNOWN', `there is no store in ${context.home}`, {
+    hint: 'make one with: mixos realize NAME; or set MIXOS_HOME to where yours is',
+  })
 }
 
 /** A path on the command line. */

@@ -1,4 +1,4 @@
-import { open, rename } from 'node:fs/promises'
+import { type FileHandle, open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Host } from '../store/host.ts'
 import { badArgument } from './args.ts'
@@ -22,8 +22,13 @@ export async function imageFrom(host: Host, { name, path, keep }: Wanted): Promi
   if (medium === 'cd') throw badArgument(`--keep is for a disk, and ${name} is a CD`, TRY_DISK)
   if (!host.files.lstat(keep)) {
     const copy = `${keep}.${host.randomHex(8)}`
-    await copySparsely(file, copy)
-    await rename(copy, keep)
+    try {
+      await copySparsely(file, copy)
+      await rename(copy, keep)
+    } catch (error) {
+      host.files.unlink(copy)
+      throw error
+    }
   }
   return { path: keep, medium, isKept: true }
 }
@@ -39,12 +44,18 @@ async function copySparsely(from: string, to: string): Promise<void> {
   for (let position = 0; position < size; ) {
     const { bytesRead } = await source.read(chunk, 0, CHUNK, position)
     const bytes = chunk.subarray(0, bytesRead)
-    if (!bytes.equals(zeros.subarray(0, bytesRead)))
-      await target.write(bytes, 0, bytesRead, position)
-    if (bytesRead === 0) break
+    if (bytesRead === 0) throw new Error(`${from} has ${position} bytes, expected ${size}`)
+    if (!bytes.equals(zeros.subarray(0, bytesRead))) await writeAll(target, bytes, position)
     position += bytesRead
   }
   await target.truncate(size)
+  await target.sync()
+}
+
+async function writeAll(target: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await target.write(bytes, done, bytes.length - done, position + done)).bytesWritten
+  }
 }
 
 const TRY_DISK = 'try: mixos boot disk --keep FILE'

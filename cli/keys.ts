@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { SecretKey } from '../store/cache/keys.ts'
 import type { Host } from '../store/host.ts'
+import { userSettingsDirectory } from '../store/user-settings.ts'
 import { badArgument } from './args.ts'
 import { absolute, type Context } from './context.ts'
 
@@ -36,9 +37,8 @@ export async function signingKey(
 
 /** Of all keys of this user. */
 export function keysDirectory({ environment }: Context): string {
-  const { XDG_CONFIG_HOME, HOME } = environment
-  const base = XDG_CONFIG_HOME?.startsWith('/') ? XDG_CONFIG_HOME : HOME && join(HOME, '.config')
-  if (!base)
+  const directory = userSettingsDirectory(environment)
+  if (!directory)
     throw badArgument('neither XDG_CONFIG_HOME nor HOME is set', 'name the file of the key')
-  return join(base, 'mixos', 'keys')
+  return join(directory, 'keys')
 }

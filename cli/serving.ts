@@ -1,14 +1,23 @@
-import { positional, string } from 'cmd-ts'
-import { countType, optional, Path } from './args.ts'
+import { positional, string, type Type } from 'cmd-ts'
+import { countType, optional } from './args.ts'
 
 export const LOOPBACK = '127.0.0.1'
+
+// Whether it is one is for the operating system to say.
+const Address: Type<string, string> = {
+  displayName: 'address',
+  async from(text) {
+    if (text !== '') return text
+    throw new Error('it is empty')
+  },
+}
 
 /** What every command that serves a directory is told. */
 export const servingArgs = (served: string, defaultPort: number) => ({
   directory: positional({ type: string, displayName: 'directory', description: served }),
   address: optional({
     long: 'address',
-    type: { ...Path, displayName: 'address' },
+    type: Address,
     description: `of the interface to listen on; 0.0.0.0 for all (default: ${LOOPBACK})`,
   }),
   port: optional({

@@ -104,7 +104,7 @@ function parseJson(
   try {
     return recordOf(JSON.parse(text), () => refuse('it is not an object'))
   } catch (error) {
-    if (error instanceof SyntaxError) return refuse(`it is not JSON: ${error.message}`, error)
+    if (error instanceof SyntaxError) return refuse(`it is not JSON: ${error.message}`)
     throw error
   }
 }

@@ -10,11 +10,18 @@ export interface PackageSet {
 }
 
 /** How to make each package, given the others: `{ hello: packages => hello({ make: packages.get('make') }) }`. */
-export type Definitions = Readonly<Record<string, (packages: PackageSet) => Derivation>>
+export type Definitions = Readonly<Record<string, Definition>>
+type Definition = (packages: PackageSet) => Derivation
 
-/** Later definitions replace earlier ones of the same name, also for those that depend on them. */
+/**
+ * Later definitions replace earlier ones of the same name, also for those that depend on them. In its own definition, a
+ * package's name means the one that it replaces: `{ nano: ({ get }) => override(get('nano'), change) }`.
+ */
 export function packageSet(...layers: readonly Definitions[]): PackageSet {
-  const definitions = new Map(layers.flatMap(layer => Object.entries(layer)))
+  const definitions = Map.groupBy(
+    layers.flatMap(layer => Object.entries(layer)),
+    ([name]) => name,
+  )
   const known = new Map<string, Derivation>()
   const underway: string[] = []
   const names = Object.freeze([...definitions.keys()].sort())
@@ -22,8 +29,8 @@ export function packageSet(...layers: readonly Definitions[]): PackageSet {
   const get = (name: string): Derivation => {
     const made = known.get(name)
     if (made) return made
-    const define = definitions.get(name)
-    if (!define) throw unknownName(name, names)
+    const layered = definitions.get(name)?.map(([, define]) => define)
+    if (!layered) throw unknownName(name, names)
     if (underway.includes(name)) {
       const way = [...underway.slice(underway.indexOf(name)), name]
       throw new MixosError(
@@ -36,24 +43,31 @@ export function packageSet(...layers: readonly Definitions[]): PackageSet {
     }
     underway.push(name)
     try {
-      const drv = define(set)
-      if (!isDerivation(drv)) {
-        throw new MixosError(
-          'RECIPE_INVALID',
-          `package ${name} is ${describe(drv)}, not a derivation`,
-          {
-            hint: 'return what derivation() returns',
-          },
-        )
-      }
+      const drv = defined(name, layered)
       known.set(name, drv)
       return drv
     } finally {
       underway.pop()
     }
   }
-  const set: PackageSet = { names, get }
-  return set
+  /** By the last of these definitions, for which the ones before it are the package that it replaces. */
+  const defined = (name: string, layered: readonly Definition[]): Derivation => {
+    const before = layered.slice(0, -1)
+    const isOwn = (other: string): boolean => other === name && before.length > 0
+    const drv = layered.at(-1)?.({
+      names,
+      get: other => (isOwn(other) ? defined(name, before) : get(other)),
+    })
+    if (isDerivation(drv)) return drv
+    throw new MixosError(
+      'RECIPE_INVALID',
+      `package ${name} is ${describe(drv)}, not a derivation`,
+      {
+        hint: 'return what derivation() returns',
+      },
+    )
+  }
+  return { names, get }
 }
 
 /** An error for a name that is not among the known ones, with the nearest of them. */

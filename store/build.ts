@@ -61,11 +61,14 @@ export async function build(store: Store, sandbox: Sandbox, options: BuildOption
   files.changeMode(scratch, 0o711)
   const built = outputsWhileBuilding(options)
   const closure = objectClosure(store, new Set(Object.values(inputs)))
+  const env = environmentOf(options, built)
+  const argv = argvOf(derivation, inputs)
+  checkSizes(derivation, { closure, env, argv })
   const log = openLog(store, hash, options.onLine)
   try {
     const status = await sandbox.run({
-      argv: argvOf(derivation, inputs),
-      env: environmentOf(options, built),
+      argv,
+      env,
       storeDirectory,
       buildDirectory,
       inputs: [...closure].map(path => ({ hostPath: store.hostPath(path), path })),
@@ -114,15 +117,7 @@ function argvOf(derivation: Derivation, inputs: BuildOptions['inputs']): string[
   const [program = '', ...rest] = derivation.builder
   if (program.startsWith('/')) return [program, ...rest]
   const [slot = '', ...path] = program.split('/')
-  const input = inputs[slot]
-  if (input) return [join(absolute(input), ...path), ...rest]
-  throw new MixosError(
-    'DERIVATION_INVALID',
-    `${labelOf(derivation)}: its builder ${program} is in no input`,
-    {
-      hint: `name a path in the root or one of the inputs: ${Object.keys(inputs).join(', ')}`,
-    },
-  )
+  return [join(absolute(inputs[slot] as StorePath), ...path), ...rest]
 }
 
 function environmentOf(
@@ -134,6 +129,48 @@ function environmentOf(
     absolute(path),
   ])
   return { ...FIXED, ...derivation.env, ...Object.fromEntries(paths), BUILD_CORES: String(cores) }
+}
+
+// Bubblewrap takes 9,000 arguments in all, and a mount is three.
+const MOST_OBJECTS = 2900
+// In bytes, of an argument or of `NAME=value`, each with a zero: MAX_ARG_STRLEN, see execve(2).
+const LONGEST_WORD = 128 * 1024
+
+/** What the sandbox would refuse without saying whose it is. */
+function checkSizes(
+  derivation: Derivation,
+  {
+    closure,
+    env,
+    argv,
+  }: {
+    closure: ReadonlySet<StorePath>
+    env: Readonly<Record<string, string>>
+    argv: readonly string[]
+  },
+): void {
+  const refuse = (what: string, hint: string): never => {
+    throw new MixosError('BUILD_LIMIT', `${labelOf(derivation)} ${what}`, { hint })
+  }
+  if (closure.size > MOST_OBJECTS)
+    refuse(
+      `needs ${closure.size} objects, and a build may see at most ${MOST_OBJECTS}`,
+      'gather some of them in a step of its own, and take that as the input',
+    )
+  const words = new Map([
+    ...Object.entries(env).map(
+      ([name, value]) => [`the variable ${name}`, `${name}=${value}`] as const,
+    ),
+    ...argv.map((word, index) => [`the builder's argument ${index}`, word] as const),
+  ])
+  for (const [what, word] of words) {
+    const size = Buffer.byteLength(word) + 1
+    if (size <= LONGEST_WORD) continue
+    refuse(
+      `has ${what} of ${size} bytes, and Linux gives a program at most ${LONGEST_WORD}`,
+      'put it into a file, made by textFiles(), and take that as an input',
+    )
+  }
 }
 
 interface Left extends BuildOptions {

@@ -37,7 +37,12 @@ export async function openDownload(
   const fd = host.files.open(path, held === undefined ? 'create' : 'write')
   let sha256 = createHash('sha256')
   let position = 0
-  if (held !== undefined) position = hashFile(host, path, sha256)
+  try {
+    if (held !== undefined) position = hashFile(host, path, sha256)
+  } catch (error) {
+    host.files.close(fd)
+    throw error
+  }
   return {
     size,
     get position() {

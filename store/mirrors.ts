@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { MixosError } from '../graph/error.ts'
 import type { Lock } from '../graph/lock.ts'
 import type { Host } from './host.ts'
+import { userSettingsDirectory } from './user-settings.ts'
 
 /** Base URLs by the SITE of `mirror://SITE/PATH`, in the order in which they are tried. */
 export interface Mirrors {
@@ -74,9 +75,9 @@ function joined(...all: readonly Mirrors[]): Mirrors {
 }
 
 function userMirrors(host: Host, env: Environment): Mirrors {
-  const directory = env.XDG_CONFIG_HOME || (env.HOME && join(env.HOME, '.config'))
+  const directory = userSettingsDirectory(env)
   if (!directory) return {}
-  const path = join(directory, 'mixos', 'mirrors.json')
+  const path = join(directory, 'mirrors.json')
   const text = textOf(host, path)
   if (text === undefined) return {}
   const data = parsed(text, path)
@@ -94,15 +95,14 @@ function parsed(text: string, path: string): object {
     if (typeof data === 'object' && data !== null && !Array.isArray(data)) return data
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
-    throw refused(path, `it is not JSON: ${error.message}`, error)
+    throw refused(path, `it is not JSON: ${error.message}`)
   }
   throw refused(path, 'it is not an object')
 }
 
-function refused(path: string, problem: string, cause?: unknown): MixosError {
+function refused(path: string, problem: string): MixosError {
   return new MixosError('BAD_ARGUMENT', `${path}: ${problem}`, {
     hint: 'write it as { "debian": ["https://mirror.example/debian"] }, or remove it',
-    cause,
   })
 }
 

@@ -91,14 +91,13 @@ export function parseJson(text: string, where: string): Record<string, unknown> 
       return data as Record<string, unknown>
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
-    throw invalid(where, `it is not JSON: ${error.message}`, error)
+    throw invalid(where, `it is not JSON: ${error.message}`)
   }
   throw invalid(where, 'it is not a JSON object')
 }
 
-function invalid(where: string, what: string, cause?: unknown): MixosError {
+function invalid(where: string, what: string): MixosError {
   return new MixosError('RECORD_INVALID', `${where}: ${what}`, {
     hint: 'delete the file: without its record, the object is made again when it is needed',
-    cause,
   })
 }

@@ -84,9 +84,7 @@ async function point({ host }: Store, link: string, target: string): Promise<voi
 /** The roots whose links still point into the store, by link; each generation of a profile is one. */
 export function listRoots(store: Store): Root[] {
   const { files } = store.host
-  const registered = files
-    .list(store.layout.roots)
-    .map(name => files.readLink(join(store.layout.roots, name)))
+  const registered = registrations(store).map(entry => files.readLink(entry))
   const roots = [...registered, ...generationLinks(store)].flatMap(link => {
     const path = objectAt(store, link)
     return path ? [{ link, path }] : []
@@ -95,17 +93,25 @@ export function listRoots(store: Store): Root[] {
 }
 
 function generationLinks({ host, layout }: Store): string[] {
-  const profiles = host.files.list(layout.profiles).map(name => join(layout.profiles, name))
+  const profiles = host.files
+    .list(layout.profiles)
+    .map(name => join(layout.profiles, name))
+    .filter(path => host.files.lstat(path)?.isDirectory())
   return profiles.flatMap(profile => host.files.list(profile).map(name => join(profile, name)))
 }
 
 /** Registrations whose links are gone or point elsewhere. */
 export function staleRoots(store: Store): string[] {
   const { files } = store.host
-  return files
-    .list(store.layout.roots)
-    .map(name => join(store.layout.roots, name))
-    .filter(entry => !objectAt(store, files.readLink(entry)))
+  return registrations(store).filter(entry => !objectAt(store, files.readLink(entry)))
+}
+
+/** Whatever else lies there is not ours. */
+function registrations({ host, layout }: Store): string[] {
+  return host.files
+    .list(layout.roots)
+    .map(name => join(layout.roots, name))
+    .filter(entry => host.files.lstat(entry)?.isSymbolicLink())
 }
 
 function objectAt(store: Store, link: string): StorePath | undefined {

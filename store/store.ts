@@ -20,7 +20,7 @@ import {
 } from './records.ts'
 import { removeTree } from './remove.ts'
 import { storeLock } from './store-lock.ts'
-import { isDiskFull } from './system-error.ts'
+import { asFileError, isDiskFull } from './system-error.ts'
 import { formatTrace, parseTrace, type Trace } from './traces.ts'
 import { eachOf, flush, writeDurably } from './write.ts'
 
@@ -286,7 +286,10 @@ export function asStoreError(error: unknown, directory: string): unknown {
       cause: error,
     })
   }
-  const { code, syscall } = error as NodeJS.ErrnoException
+  const { code, syscall, path } = error as NodeJS.ErrnoException
+  // Of the user's other files, such as credentials.
+  if (path?.startsWith('/') && !syscall?.startsWith('spawn ') && !path.startsWith(directory))
+    return asFileError(error) ?? error
   if (code === 'EACCES' && syscall?.startsWith('spawn ')) {
     return new MixosError('SANDBOX_UNAVAILABLE', `no program of ${directory} can be run`, {
       hint: 'mount that disk without noexec, or set MIXOS_HOME to a directory on another one',

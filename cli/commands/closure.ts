@@ -1,7 +1,7 @@
 import { command, flag } from 'cmd-ts'
 import { headOf, objectClosure } from '../../store/object-closure.ts'
 import { fileOption, jsonFlag, name } from '../args.ts'
-import { type Context, openHome } from '../context.ts'
+import { type Context, requireHome } from '../context.ts'
 import { bytes, table } from '../format.ts'
 import { findObject, isStorePath, outputsOf } from '../objects.ts'
 import { loadPackages } from '../recipes.ts'
@@ -22,7 +22,7 @@ export function closure(context: Context) {
       { description: 'what takes the space', command: 'mixos closure toolchain --size' },
     ],
     handler: async ({ name, size, file }): Promise<Answer> => {
-      const store = await openHome(context)
+      const store = await requireHome(context)
       const roots = isStorePath(name)
         ? [findObject(store, name)]
         : Object.values(outputsOf(store, name, (await loadPackages(context, { file })).get(name)))

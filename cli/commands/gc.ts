@@ -1,7 +1,7 @@
 import { command, flag } from 'cmd-ts'
 import { collect, garbageOf } from '../../store/collect.ts'
 import { jsonFlag } from '../args.ts'
-import { type Context, openHome } from '../context.ts'
+import { type Context, requireHome } from '../context.ts'
 import { bytes, plural } from '../format.ts'
 import type { Answer } from '../report.ts'
 
@@ -22,7 +22,7 @@ export function gc(context: Context) {
     ],
     handler: async ({ dryRun }): Promise<Answer> => {
       const { signal, report } = context
-      const store = await openHome(context)
+      const store = await requireHome(context)
       const onWait = () =>
         report({ type: 'warning', message: 'waiting for other processes that use the store' })
       const garbage = dryRun ? garbageOf(store) : await collect(store, { signal, onWait })

@@ -1,15 +1,14 @@
-import { command, flag, oneOf, option } from 'cmd-ts'
+import { command, flag, oneOf } from 'cmd-ts'
 import { type Derivation, labelOf } from '../../graph/derivation.ts'
 import { graphOf, type StepGraph } from '../../graph/graph.ts'
 import { hashDerivation } from '../../graph/hash.ts'
-import { fileOption, name } from '../args.ts'
+import { fileOption, name, optional } from '../args.ts'
 import type { Context } from '../context.ts'
 import { plural } from '../format.ts'
 import { loadPackages } from '../recipes.ts'
 import type { Answer } from '../report.ts'
 
 const FORMATS = ['tree', 'dot', 'json'] as const
-type Format = (typeof FORMATS)[number]
 
 export function graph(context: Context) {
   return command({
@@ -17,15 +16,10 @@ export function graph(context: Context) {
     description: 'show what a package is made from',
     args: {
       name: name('the package'),
-      format: option({
+      format: optional({
         long: 'format',
-        description: 'tree, dot (for Graphviz) or json',
-        type: {
-          ...oneOf(FORMATS),
-          displayName: FORMATS.join('|'),
-          defaultValue: (): Format => 'tree',
-          defaultValueIsSerializable: true,
-        },
+        description: 'tree, dot (for Graphviz) or json (default: tree)',
+        type: { ...oneOf(FORMATS), displayName: FORMATS.join('|') },
       }),
       fetches: flag({ long: 'fetches', description: 'show downloads too; json always has them' }),
       file: fileOption,
@@ -41,7 +35,7 @@ export function graph(context: Context) {
         command: "mixos graph iso --format json | jq '.steps | length'",
       },
     ],
-    handler: async ({ name, format, fetches, file }): Promise<Answer> => {
+    handler: async ({ name, format = 'tree', fetches, file }): Promise<Answer> => {
       const root = (await loadPackages(context, { file })).get(name)
       const steps = graphOf([root])
       const record = recordOf(root, steps)

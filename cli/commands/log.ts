@@ -4,7 +4,7 @@ import { MixosError } from '../../graph/error.ts'
 import { hashDerivation } from '../../graph/hash.ts'
 import { logPath } from '../../store/logs.ts'
 import { fileOption, jsonFlag, name } from '../args.ts'
-import { type Context, openHome } from '../context.ts'
+import { type Context, requireHome } from '../context.ts'
 import { loadPackages } from '../recipes.ts'
 import type { Answer } from '../report.ts'
 import { printable } from '../terminal.ts'
@@ -17,7 +17,7 @@ export function log(context: Context) {
     examples: [{ description: "the kernel's build", command: 'mixos log kernel | less' }],
     handler: async ({ name, file }): Promise<Answer> => {
       const drv = (await loadPackages(context, { file })).get(name)
-      const store = await openHome(context)
+      const store = await requireHome(context)
       const path = logPath(store, hashDerivation(drv))
       const text = store.host.files.read(path)?.toString('utf8')
       if (text !== undefined)

@@ -1,7 +1,7 @@
 import { command } from 'cmd-ts'
 import { listRoots } from '../../store/roots.ts'
 import { jsonFlag } from '../args.ts'
-import { type Context, openHome } from '../context.ts'
+import { type Context, requireHome } from '../context.ts'
 import type { Answer } from '../report.ts'
 
 export function roots(context: Context) {
@@ -14,7 +14,7 @@ export function roots(context: Context) {
       { description: 'let go of one', command: 'rm artifacts/iso && mixos gc' },
     ],
     handler: async (): Promise<Answer> => {
-      const store = await openHome(context)
+      const store = await requireHome(context)
       const roots = listRoots(store)
       return {
         text: roots.map(({ link, path }) => `${link} -> ${store.hostPath(path)}`).join('\n'),

@@ -1,7 +1,7 @@
 import { command } from 'cmd-ts'
 import { verify as verifyStore } from '../../store/verify.ts'
 import { jsonFlag } from '../args.ts'
-import { type Context, openHome } from '../context.ts'
+import { type Context, requireHome } from '../context.ts'
 import type { Answer } from '../report.ts'
 import { verifyAnswer } from '../verify-answer.ts'
 
@@ -12,7 +12,7 @@ export function verify(context: Context) {
     args: { json: jsonFlag },
     examples: [{ description: 'is the store what it was?', command: 'mixos verify' }],
     handler: async (): Promise<Answer> => {
-      const store = await openHome(context)
+      const store = await requireHome(context)
       return verifyAnswer(verifyStore(store))
     },
   })

@@ -6,7 +6,7 @@ import type { StorePath } from '../../graph/store-path.ts'
 import { referencesOf } from '../../store/object-closure.ts'
 import type { Store } from '../../store/store.ts'
 import { fileOption, jsonFlag, name } from '../args.ts'
-import { type Context, openHome } from '../context.ts'
+import { type Context, requireHome } from '../context.ts'
 import { findObject, isStorePath } from '../objects.ts'
 import { loadPackages } from '../recipes.ts'
 import type { Answer } from '../report.ts'
@@ -30,7 +30,7 @@ export function whyDepends(context: Context) {
     ],
     handler: async ({ from, to, file }): Promise<Answer> => {
       if (isStorePath(from) || isStorePath(to))
-        return alongReferences(await openHome(context), from, to)
+        return alongReferences(await requireHome(context), from, to)
       return alongInputs(await loadPackages(context, { file }), from, to)
     },
   })

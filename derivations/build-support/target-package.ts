@@ -99,7 +99,7 @@ find . -type f \\( -perm -0100 -o -name '*.so*' \\) | while read -r file; do
 done
 ${describe}`
 
-/** True for what targetPackage() made: it can be installed on a running system. */
-export function isTargetPackage({ env }: Derivation): boolean {
-  return env.packageInfo !== undefined && env.packageInfoPath !== undefined
+/** True for what describes itself, by whatever builder: it can be installed on a running system. */
+export function isTargetPackage({ name, env }: Derivation): boolean {
+  return Object.values(env).some(value => value.includes(packageInfoPath(name)))
 }

@@ -84,7 +84,7 @@ function pathOf(url: URL): string {
   try {
     return fileURLToPath(url)
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error
+    if (!(error instanceof TypeError || error instanceof URIError)) throw error
     throw new MixosError('BAD_ARGUMENT', `${url.href} names no directory of this machine`, {
       hint: `for instance: ${EXAMPLES.file}`,
       cause: error,

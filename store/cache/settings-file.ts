@@ -1,8 +1,9 @@
-import { isAbsolute, join } from 'node:path'
+import { join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import { didYouMean } from '../../graph/nearest.ts'
 import { shown } from '../../graph/shown.ts'
 import type { Host } from '../host.ts'
+import { userSettingsDirectory } from '../user-settings.ts'
 import { formatPublicKey, type PublicKey, parsePublicKey } from './keys.ts'
 import { type TrustPolicy, trustPolicy } from './policy.ts'
 
@@ -39,11 +40,9 @@ const PROJECT_FORM =
   'write it as { "caches": [{ "url": "https://cache.example/", "priority": 10 }] }'
 
 /** `$XDG_CONFIG_HOME/mixos/caches.json`, or undefined for a user without a home. */
-export function userFile({ XDG_CONFIG_HOME, HOME }: Environment): string | undefined {
-  // The specification: a relative path there is to be ignored.
-  const isSet = XDG_CONFIG_HOME && isAbsolute(XDG_CONFIG_HOME)
-  const directory = isSet ? XDG_CONFIG_HOME : HOME && join(HOME, '.config')
-  return directory ? join(directory, 'mixos', 'caches.json') : undefined
+export function userFile(environment: Environment): string | undefined {
+  const directory = userSettingsDirectory(environment)
+  return directory && join(directory, 'caches.json')
 }
 
 export function projectFile(project: string): string {

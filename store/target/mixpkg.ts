@@ -49,12 +49,14 @@ export async function openMixpkg(
 ): Promise<Mixpkg> {
   const { host } = store
   const size = sizeOf(host, file)
+  // What `mixos realize` links at artifacts/ is one too.
+  const path = host.files.realPath(file) ?? file
   const scratch = store.scratch()
   const discard = (): void => removeTree(host, scratch)
   try {
     const bytes = Math.min(LARGEST, Math.max(SMALL, size * RATIO))
     const directory = join(scratch, FILES)
-    const metadata = await unpackMixpkg(host, file, {
+    const metadata = await unpackMixpkg(host, path, {
       directory,
       limits: limits ?? { entries: ENTRIES, bytes },
       signal,
@@ -79,7 +81,7 @@ export async function openMixpkg(
 }
 
 function sizeOf({ files }: Host, file: string): number {
-  const stats = files.lstat(file)
+  const stats = files.lstat(files.realPath(file) ?? file)
   if (stats?.isFile()) return stats.size
   throw new MixosError(
     'BAD_ARGUMENT',

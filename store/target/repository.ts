@@ -42,9 +42,12 @@ const METADATA = ['root', 'timestamp', 'snapshot', 'targets'] as const
 
 /** A repository at an address: a URL, or the path of a directory, such as of a medium. */
 export function openRepository(host: Host, address: string, patience?: Patience): CacheStorage {
-  return /^https?:\/\//.test(address)
-    ? webStorage(host.network, address, patience)
-    : directoryStorage(host, address)
+  const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(address)?.[0]
+  if (scheme === undefined) return directoryStorage(host, address)
+  if (/^https?:/i.test(scheme)) return webStorage(host.network, address, patience)
+  throw new MixosError('BAD_ARGUMENT', `no repository is reached by ${scheme}`, {
+    hint: 'a repository is a path, or begins with http:// or https://',
+  })
 }
 
 /**

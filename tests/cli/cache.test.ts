@@ -138,6 +138,7 @@ test('the plan of a dry run says what is taken from caches', async t => {
 test('what is not realized is not pushed', async t => {
   const alice = withRecipes(t)
   await keyOf(alice, 'alice')
+  await alice.mixos('realize', 'farewell', ...FILE)
   const { code, stderr } = await alice.mixos('cache', 'push', 'greeting', ...FILE, '--to', 'cache')
   t.is(code, 2)
   t.regex(stderr, /greeting is not realized\nhint: first run: mixos realize greeting/)

@@ -205,11 +205,23 @@ test('verify finds a trace that was cut short, and names it', async t => {
 
 test('closure --size adds up what a package needs', async t => {
   const { mixos } = placeWithRecipes(t)
+  await mixos('realize', 'farewell', ...FILE)
   const unknown = await mixos('closure', 'greeting', ...FILE)
   t.is(unknown.code, 1)
   t.regex(unknown.stderr, /^error: greeting-1 is not in the store\nhint: .*mixos realize greeting/)
   const path = (await mixos('realize', 'greeting', ...FILE)).stdout.trim()
   t.is((await mixos('closure', path, '--size')).stdout, `5 bytes  ${path}\n5 bytes  together\n`)
+})
+
+test('where there is no store, what makes nothing says so, and makes none', async t => {
+  const { home, mixos } = placeWithRecipes(t)
+  for (const command of [['gc'], ['verify'], ['roots'], ['log', 'greeting', ...FILE]]) {
+    const { code, stderr } = await mixos(...command)
+    t.is(code, 1)
+    t.is(stderr.split('\n')[0], `error: there is no store in ${home}`)
+  }
+  t.is((await mixos('cache', 'info')).stdout, 'no cache is set\n')
+  t.false(existsSync(home))
 })
 
 test('explain shows every hashed field, and of two packages what differs', async t => {

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
 import test from 'ava'
+import { live } from '../../configs/systems/live.ts'
+import { isTargetPackage } from '../../derivations/build-support/target-package.ts'
+import { definitions } from '../../derivations/index.ts'
 import { targetPackagesOf } from '../../derivations/packages/index.ts'
-import { derivation } from '../../graph/derivation.ts'
+import { derivation, labelOf } from '../../graph/derivation.ts'
 import { parseLock } from '../../graph/lock.ts'
 import { parsePackageInfo } from '../../graph/package-info.ts'
 import { packageSet } from '../../graph/package-set.ts'
@@ -17,6 +20,7 @@ const set = packageSet(
   },
   recipes,
 )
+const all = packageSet(definitions({ lock, system: live() }))
 const packages = Object.keys(recipes).map(name => {
   const drv = set.get(name)
   const info = parsePackageInfo(JSON.parse(drv.env.packageInfo ?? '{}'), name)
@@ -28,6 +32,14 @@ test('a package has the name that it is asked for by, and the version of its der
     t.is(info.name, name)
     t.is(info.version, drv.version, name)
   }
+})
+
+test('what can be installed is known by its description, however it is made', t => {
+  const offered = Object.values(all.get('repository').inputs).map(input =>
+    labelOf(input.derivation),
+  )
+  const found = all.names.filter(name => isTargetPackage(all.get(name)))
+  t.deepEqual(found.map(name => labelOf(all.get(name))).sort(), offered.sort())
 })
 
 test('a description is one sentence without a full stop', t => {

@@ -40,6 +40,24 @@ test('a later layer replaces a package, also for those that depend on it', t => 
   t.is(packages.get('app').inputs.lib?.derivation.version, '2')
 })
 
+test('in its own definition, the name of a package is the one that it replaces', t => {
+  const set = packageSet(
+    { a: () => step('a'), top: ({ get }) => step('top', { inputs: { a: get('a') } }) },
+    { a: ({ get }) => override(get('a'), draft => Object.assign(draft, { version: '2' })) },
+    { a: ({ get }) => override(get('a'), draft => Object.assign(draft.env, { x: '3' })) },
+  )
+  t.like(set.get('a'), { name: 'a', version: '2', env: { x: '3' } })
+  t.is(set.get('top').inputs.a?.derivation, set.get('a'))
+})
+
+test('a package that replaces one and reaches itself by way of another is a cycle', t => {
+  const set = packageSet(
+    { a: () => step('a'), b: ({ get }) => step('b', { inputs: { a: get('a') } }) },
+    { a: ({ get }) => step('a', { inputs: { b: get('b') } }) },
+  )
+  t.throws(() => set.get('a'), { code: 'CYCLE', message: /a -> b -> a/ })
+})
+
 test('a cycle is reported as the way round, without the way to it', t => {
   const needing =
     (name: string): Definitions[string] =>

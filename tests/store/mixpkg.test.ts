@@ -309,7 +309,8 @@ test('what is no package, cut off, or not there is refused', async t => {
   const absent = await t.throwsAsync<MixosError>(open(store, join(directory, 'absent')))
   t.is(absent.code, 'BAD_ARGUMENT')
   symlinkSync(file, join(directory, 'link'))
-  t.regex((await t.throwsAsync(open(store, join(directory, 'link')))).message, /is not a file/)
+  ;(await open(store, join(directory, 'link'))).discard()
+  t.regex((await t.throwsAsync(open(store, directory))).message, /is not a file/)
 })
 
 test('any change of a byte of the archive is refused, or changes nothing', async t => {

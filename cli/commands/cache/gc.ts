@@ -1,9 +1,9 @@
 import { command, flag, positional, restPositionals, string } from 'cmd-ts'
 import { closureOf } from '../../../graph/closure.ts'
 import { hashDerivation } from '../../../graph/hash.ts'
-import { countType, fileOption, jsonFlag, optional } from '../../args.ts'
+import { countType, fileOption, jsonFlag, MOST_DAYS, optional } from '../../args.ts'
 import { openCache } from '../../caches.ts'
-import { type Context, openHome } from '../../context.ts'
+import { type Context, openExistingHome } from '../../context.ts'
 import { bytes, plural } from '../../format.ts'
 import { loadPackages, namedPackages } from '../../recipes.ts'
 import type { Answer } from '../../report.ts'
@@ -24,7 +24,7 @@ export function gc(context: Context) {
       }),
       days: optional({
         long: 'older-than',
-        type: countType('days', { least: 0 }),
+        type: countType('days', { least: 0, most: MOST_DAYS }),
         description: `delete what was last pushed more days ago (default: ${DEFAULT_DAYS})`,
       }),
       dryRun: flag({ long: 'dry-run', description: 'count what would go, and delete nothing' }),
@@ -48,21 +48,24 @@ interface Args {
 }
 
 async function run(context: Context, args: Args): Promise<Answer> {
-  const { collectCache } = await import('../../../store/cache/collect.ts')
+  const [{ collectCache }, { nodeHost }] = await Promise.all([
+    import('../../../store/cache/collect.ts'),
+    import('../../../store/hosts/node.ts'),
+  ])
   const packages = await loadPackages(context, args)
   const roots = [...namedPackages(packages, args.names).values()]
   const steps = closureOf(roots, drv => Object.values(drv.inputs).map(input => input.derivation))
-  const store = await openHome(context)
+  const store = await openExistingHome(context)
   const keep = new Set<string>()
   for (const drv of steps) {
     const hash = hashDerivation(drv)
     keep.add(hash)
-    const resolved = store.trace(hash)?.resolved
+    const resolved = store?.trace(hash)?.resolved
     if (resolved) keep.add(resolved)
   }
-  const storage = await openCache(context, store, { address: args.address })
+  const storage = await openCache(context, { host: nodeHost }, { address: args.address })
   try {
-    const now = store.host.now()
+    const now = nodeHost.now()
     const gone = await collectCache(storage, {
       keep,
       since: now - (args.days ?? DEFAULT_DAYS) * DAY,

@@ -1,9 +1,10 @@
 import { command } from 'cmd-ts'
 import { MixosError } from '../../../graph/error.ts'
 import type { CacheSetting } from '../../../store/cache/settings.ts'
+import type { Host } from '../../../store/host.ts'
 import { cacheOption, jsonFlag } from '../../args.ts'
 import { openCache } from '../../caches.ts'
-import { type Context, openHome } from '../../context.ts'
+import type { Context } from '../../context.ts'
 import { plural } from '../../format.ts'
 import type { Answer } from '../../report.ts'
 
@@ -21,22 +22,25 @@ export function info(context: Context) {
 }
 
 async function run(context: Context, addresses: readonly string[]): Promise<Answer> {
-  const { cacheSettings } = await import('../../../store/cache/settings.ts')
+  const [{ cacheSettings }, { withoutPassword }, { nodeHost: host }] = await Promise.all([
+    import('../../../store/cache/settings.ts'),
+    import('../../../store/cache/settings-file.ts'),
+    import('../../../store/hosts/node.ts'),
+  ])
   const { environment, project, report } = context
-  const { host } = await openHome(context)
   const { caches, warnings } = cacheSettings(host, { environment, project, addresses })
   for (const warning of warnings) report({ type: 'warning', ...warning })
   const states = await Promise.all(caches.map(cache => stateOf(context, host, cache)))
   const lines = caches.map(({ address, policy, source }, index) => {
     const { keys, threshold } = policy
     const signers = keys.map(({ name }) => name).join(', ')
-    return `${address}\n  ${states[index]}; named by the ${source}; believed: ${plural(threshold, 'signature')} of ${signers}`
+    return `${withoutPassword(address)}\n  ${states[index]}; named by the ${source}; believed: ${plural(threshold, 'signature')} of ${signers}`
   })
   return {
-    text: lines.length > 0 ? lines.join('\n') : 'no cache is set',
+    text: lines.join('\n') || (warnings.length > 0 ? 'no cache is asked' : 'no cache is set'),
     record: {
       caches: caches.map(({ address, priority, policy, source }, index) => ({
-        address,
+        address: withoutPassword(address),
         priority,
         source,
         threshold: policy.threshold,
@@ -49,19 +53,19 @@ async function run(context: Context, addresses: readonly string[]): Promise<Answ
 
 async function stateOf(
   context: Context,
-  host: Awaited<ReturnType<typeof openHome>>['host'],
+  host: Host,
   { address, source }: CacheSetting,
 ): Promise<string> {
   const { checkInfo } = await import('../../../store/cache/info.ts')
   try {
     const storage = await openCache(context, { host }, { address, isForeign: source === 'project' })
     try {
-      return (await checkInfo(storage, context.signal)) ? 'answers' : 'is empty'
+      return (await checkInfo(storage, context.signal)) ? 'answers' : 'holds no cache yet'
     } finally {
       await storage.close()
     }
   } catch (error) {
-    if (error instanceof MixosError) return error.message
+    if (error instanceof MixosError) return [error.message, error.hint].filter(Boolean).join('; ')
     throw error
   }
 }

@@ -1,7 +1,7 @@
 import { command, option, string } from 'cmd-ts'
 import { badArgument, fileOption, jsonFlag, names, pathOption } from '../../args.ts'
 import { openCache } from '../../caches.ts'
-import { type Context, openHome } from '../../context.ts'
+import { type Context, requireHome } from '../../context.ts'
 import { bytes, plural } from '../../format.ts'
 import { signingKey } from '../../keys.ts'
 import { loadPackages, namedPackages } from '../../recipes.ts'
@@ -38,7 +38,7 @@ async function run(context: Context, args: Args): Promise<Answer> {
     throw badArgument('nothing to push', 'name a package: mixos cache push iso --to CACHE')
   const packages = await loadPackages(context, args)
   const named = namedPackages(packages, args.names)
-  const store = await openHome(context)
+  const store = await requireHome(context)
   const [{ push }, { tracesOf }, { storeLock }] = await Promise.all([
     import('../../../store/cache/push.ts'),
     import('../../../store/known.ts'),

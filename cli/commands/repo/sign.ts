@@ -9,6 +9,7 @@ import {
   countType,
   fileOption,
   jsonFlag,
+  MOST_DAYS,
   names,
   optional,
   pathOption,
@@ -33,7 +34,7 @@ export function sign(context: Context) {
       }),
       days: optional({
         long: 'days',
-        type: countType('n'),
+        type: countType('n', { most: MOST_DAYS }),
         description: 'how long clients accept the index, such as 3650 for a medium (default: 14)',
       }),
       keys: pathOption('keys', 'the directory of the keys (default: among the settings)'),
@@ -88,6 +89,11 @@ async function run(context: Context, args: Args): Promise<Answer> {
   const named = await chosen(context, args)
   const store = await openHome(context)
   const { host } = store
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(args.to))
+    throw badArgument(
+      `--to is a directory of this machine, got ${args.to}`,
+      'sign there, and copy the directory to where it is served from',
+    )
   const directory = absolute(args.to, context.directory)
   checkSomething(store, { named, directory, only: args.only })
   const keys = readKeys()

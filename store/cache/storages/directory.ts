@@ -90,7 +90,7 @@ export function directoryStorage(host: Host, directory: string): WritableStorage
       const isDenied = code === 'EACCES' || code === 'EPERM'
       throw new MixosError(
         isDenied ? 'CACHE_DENIED' : 'CACHE_UNAVAILABLE',
-        `${directory}/${path} ${isDenied ? 'may' : 'can'}not be read: ${code}`,
+        `${directory}/${path} ${isDenied ? 'may not' : 'cannot'} be read: ${code}`,
         { cause: error },
       )
     }

@@ -6,8 +6,19 @@ export function nameOf(url: URL): string {
 }
 
 export function unavailable(url: URL, reason: string, cause?: unknown): MixosError {
-  return new MixosError('CACHE_UNAVAILABLE', `${nameOf(url)}: ${reason}`, { cause })
+  const hint = UNKNOWN_ISSUER.has(codeOf(cause))
+    ? 'for a certificate of your own, set MIXOS_CACHE_CA to the PEM file that the server is to be known by'
+    : undefined
+  return new MixosError('CACHE_UNAVAILABLE', `${nameOf(url)}: ${reason}`, { hint, cause })
 }
+
+/** By OpenSSL: the chain ends at nobody that this machine knows. */
+const UNKNOWN_ISSUER: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+])
 
 /** Node wraps the failures of all addresses of a host into one error. */
 export function reasonOf(error: unknown): string {
@@ -16,5 +27,5 @@ export function reasonOf(error: unknown): string {
 }
 
 export function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? ''
+  return (error as NodeJS.ErrnoException | undefined)?.code ?? ''
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
+import type { MixosError } from '../../../graph/error.ts'
 import { type HttpOptions, httpStorage } from '../../../store/cache/storages/http.ts'
 import { bodyOf } from '../../../store/cache/storages/http-body.ts'
 import { filesIn } from '../../../store/cache/storages/http-list.ts'
@@ -292,10 +293,11 @@ test('a certificate that nobody vouches for is refused', async t => {
   const server = await cacheServer(t, { secure: true })
   const storage = httpStorage(server.url, {}, { patience: LONG })
   t.teardown(() => storage.close())
-  await t.throwsAsync(storage.read('file', all), {
+  const error = await t.throwsAsync<MixosError>(storage.read('file', all), {
     code: 'CACHE_UNAVAILABLE',
     message: /self-signed certificate/,
   })
+  t.regex(error.hint ?? '', /set MIXOS_CACHE_CA/)
 })
 
 test('up to three redirects are followed, also to another server', async t => {
