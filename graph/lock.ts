@@ -1,4 +1,5 @@
 import { MixosError } from './error.ts'
+import { isRecord, parseJsonObject } from './json.ts'
 
 /** One thing from outside, fixed by its hash. */
 export interface Pin {
@@ -51,10 +52,10 @@ export function formatLock(lock: Lock): string {
 
 /** Throws LOCK_INVALID, naming the pin and the field, for what formatLock would not write in any layout. */
 export function parseLock(text: string): Lock {
-  const refuse = (what: string, cause?: unknown): never => {
-    throw new MixosError('LOCK_INVALID', `flake-free.lock: ${what}`, { hint: HINT, cause })
+  const refuse = (what: string): never => {
+    throw new MixosError('LOCK_INVALID', `flake-free.lock: ${what}`, { hint: HINT })
   }
-  const data = parseJson(text, refuse)
+  const data = parseJsonObject(text, refuse)
   if (data.version !== VERSION) {
     refuse(`its version is ${JSON.stringify(data.version)}, this mixos reads version ${VERSION}`)
   }
@@ -97,20 +98,6 @@ function parsePin(name: string, data: unknown, refuse: (what: string) => never):
 const isUrl = (url: unknown): boolean =>
   typeof url === 'string' && /^(https?|mirror|file):\/\/\S+$/.test(url)
 
-function parseJson(
-  text: string,
-  refuse: (what: string, cause?: unknown) => never,
-): Record<string, unknown> {
-  try {
-    return recordOf(JSON.parse(text), () => refuse('it is not an object'))
-  } catch (error) {
-    if (error instanceof SyntaxError) return refuse(`it is not JSON: ${error.message}`)
-    throw error
-  }
-}
-
 function recordOf(data: unknown, refuse: () => never): Record<string, unknown> {
-  return typeof data === 'object' && data !== null && !Array.isArray(data)
-    ? (data as Record<string, unknown>)
-    : refuse()
+  return isRecord(data) ? data : refuse()
 }

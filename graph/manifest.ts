@@ -1,5 +1,6 @@
 import { blake3Hex } from './blake3.ts'
 import { MixosError } from './error.ts'
+import { isCount, isHash, isRecord } from './json.ts'
 import { escaped, shown } from './shown.ts'
 import {
   DIGEST_LENGTH,
@@ -99,8 +100,6 @@ export function isEntryName(name: string): boolean {
   )
 }
 
-const HASH = /^[0-9a-f]{64}$/
-
 /**
  * Checks foreign data to be a manifest in canonical form. Throws RECORD_INVALID naming `where` and the
  * first thing that is wrong: names, order, parents, numbers, or a field that does not belong.
@@ -169,8 +168,8 @@ function parseNode(path: string, raw: Record<string, unknown>, refuse: Refuse): 
   const { executable, size, hash } = raw
   if (typeof executable !== 'boolean')
     return refuse(`${escaped(path)}: executable is not a boolean`)
-  if (!isSize(size)) return refuse(`${escaped(path)}: invalid size ${shown(size)}`)
-  if (typeof hash !== 'string' || !HASH.test(hash)) return refuse(`${escaped(path)}: invalid hash`)
+  if (!isCount(size)) return refuse(`${escaped(path)}: invalid size ${shown(size)}`)
+  if (!isHash(hash)) return refuse(`${escaped(path)}: invalid hash`)
   return { path, type, executable, size, hash, ...selfOf(raw.self, path, size, refuse) }
 }
 
@@ -186,7 +185,7 @@ function selfOf(
   if (self.length === 0) refuse(`${escaped(path)}: a list of no offsets`)
   let free = 0
   for (const offset of self) {
-    if (!isSize(offset) || offset < free || offset + DIGEST_LENGTH > size)
+    if (!isCount(offset) || offset < free || offset + DIGEST_LENGTH > size)
       return refuse(`${escaped(path)}: invalid offset ${shown(offset)}`)
     free = offset + DIGEST_LENGTH
   }
@@ -201,10 +200,6 @@ const isTarget = (data: unknown): data is string =>
   !data.includes('\0') &&
   data.isWellFormed() &&
   Buffer.byteLength(data) <= 4095
-const isRecord = (data: unknown): data is Record<string, unknown> =>
-  typeof data === 'object' && data !== null && !Array.isArray(data)
-const isSize = (data: unknown): data is number =>
-  Number.isSafeInteger(data) && (data as number) >= 0
 const listOf = (data: unknown, refuse: Refuse): unknown[] =>
   Array.isArray(data) ? data : refuse('expected a list')
 const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))

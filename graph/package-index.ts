@@ -1,4 +1,5 @@
 import { MixosError } from './error.ts'
+import { isCount, isHash, isRecord } from './json.ts'
 import { invalid, type PackageInfo, parseJson, parsePackageInfo } from './package-info.ts'
 import {
   isName,
@@ -95,8 +96,7 @@ export function parseObjectOf(
   const path = parsePath(fields[pathField])
   if (path === undefined) throw invalid(source, pathField, fields[pathField])
   const hash = fields[hashField]
-  if (typeof hash !== 'string' || !/^[0-9a-f]{64}$/.test(hash))
-    throw invalid(source, hashField, hash)
+  if (!isHash(hash)) throw invalid(source, hashField, hash)
   // The label is whatever follows the digest; the digest is part of the hash.
   if (storePathOf(hash as ObjectHash, path.slice(33)) !== path)
     throw new MixosError(
@@ -138,10 +138,6 @@ export function checkPackageInfo(info: PackageInfo, source: string): PackageInfo
 
 const parsePath = (value: unknown): StorePath | undefined =>
   typeof value === 'string' && !value.startsWith('/') ? parseStorePath(value) : undefined
-const isRecord = (data: unknown): data is Record<string, unknown> =>
-  typeof data === 'object' && data !== null && !Array.isArray(data)
-const isCount = (data: unknown): data is number =>
-  Number.isSafeInteger(data) && (data as number) >= 0
 
 export function byNameAndVersion(a: PackageInfo, b: PackageInfo): number {
   if (a.name !== b.name) return a.name < b.name ? -1 : 1

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { MixosError } from '../graph/error.ts'
+import { parseJsonObject } from '../graph/json.ts'
 import type { Lock } from '../graph/lock.ts'
 import type { Host } from './host.ts'
 import { userSettingsDirectory } from './user-settings.ts'
@@ -80,24 +81,15 @@ function userMirrors(host: Host, env: Environment): Mirrors {
   const path = join(directory, 'mirrors.json')
   const text = textOf(host, path)
   if (text === undefined) return {}
-  const data = parsed(text, path)
+  const data = parseJsonObject(text, what => {
+    throw refused(path, what)
+  })
   for (const [site, bases] of Object.entries(data)) {
     if (!Array.isArray(bases) || !bases.every(isBase)) {
       throw refused(path, `${JSON.stringify(site)} is not a list of URLs`)
     }
   }
   return data as Mirrors
-}
-
-function parsed(text: string, path: string): object {
-  try {
-    const data: unknown = JSON.parse(text)
-    if (typeof data === 'object' && data !== null && !Array.isArray(data)) return data
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    throw refused(path, `it is not JSON: ${error.message}`)
-  }
-  throw refused(path, 'it is not an object')
 }
 
 function refused(path: string, problem: string): MixosError {

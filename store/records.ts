@@ -1,4 +1,5 @@
 import { MixosError } from '../graph/error.ts'
+import { parseJsonObject } from '../graph/json.ts'
 import { hashManifest, type Manifest, parseManifest, sizeOf } from '../graph/manifest.ts'
 import {
   type Digest,
@@ -85,15 +86,9 @@ export function parseHead(text: Buffer, digest: Digest, where: string): RecordHe
 
 /** A JSON object of a record file. Throws RECORD_INVALID naming the file. */
 export function parseJson(text: string, where: string): Record<string, unknown> {
-  try {
-    const data: unknown = JSON.parse(text)
-    if (typeof data === 'object' && data !== null && !Array.isArray(data))
-      return data as Record<string, unknown>
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    throw invalid(where, `it is not JSON: ${error.message}`)
-  }
-  throw invalid(where, 'it is not a JSON object')
+  return parseJsonObject(text, what => {
+    throw invalid(where, what)
+  })
 }
 
 function invalid(where: string, what: string): MixosError {

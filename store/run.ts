@@ -57,14 +57,12 @@ export class Run {
 
   /** Takes all steps that can be taken, and gives what exists now. */
   async finish(roots: readonly Derivation[]): Promise<Realized> {
-    const realized = new Map<Derivation, Outputs>()
-    const take = async (root: Derivation): Promise<void> => {
-      realized.set(root, await this.#outputsOf(root))
-    }
-    await Promise.allSettled(roots.map(take))
+    const taken = await Promise.allSettled(
+      roots.map(async root => [root, await this.#outputsOf(root)] as const),
+    )
     // What another root's failure left running ends before the store is let go.
     await Promise.allSettled(this.#steps.values())
-    return realized
+    return new Map(taken.flatMap(result => (result.status === 'fulfilled' ? [result.value] : [])))
   }
 
   /** Throws the first failure, if any. */

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path'
 import { type Derivation, labelOf } from '../../graph/derivation.ts'
 import { MixosError } from '../../graph/error.ts'
+import { parseJsonObject } from '../../graph/json.ts'
 import { isEntryName } from '../../graph/manifest.ts'
 import type { Builtin } from './builtin.ts'
 
@@ -31,15 +32,9 @@ export const writeFiles: Builtin = async ({ store, derivation, target }) => {
 }
 
 function parseTree(derivation: Derivation): Record<string, unknown> {
-  try {
-    const tree: unknown = JSON.parse(derivation.env.files ?? '{}')
-    if (typeof tree === 'object' && tree !== null && !Array.isArray(tree))
-      return tree as Record<string, unknown>
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    throw invalid(derivation, `the variable files is not JSON: ${error.message}`)
-  }
-  throw invalid(derivation, 'the variable files is not a JSON object')
+  return parseJsonObject(derivation.env.files ?? '{}', what => {
+    throw invalid(derivation, `the variable files: ${what}`)
+  })
 }
 
 function invalid(derivation: Derivation, what: string): MixosError {

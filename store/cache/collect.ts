@@ -48,12 +48,12 @@ export async function collectCache(
   for (const { closure } of (await readPublished(storage, signal)).index.packages)
     for (const path of closure) roots.add(path)
   const objects = await listed(storage, 'object', signal)
-  const indexes = await indexesOf(storage, objects, signal)
+  const { indexes, damaged } = await indexesOf(storage, objects, signal)
   // What is being pushed has no trace yet.
   const young = new Set(objects.filter(({ modified }) => modified >= youngerThan).map(nameOf))
   for (const path of indexes.keys()) if (young.has(digestOfPath(path))) roots.add(path)
   const live = liveFrom(roots, indexes)
-  requireWhole(storage, { objects, indexes, live })
+  requireWhole(storage, live, damaged)
   const packs = new Set([...live].flatMap(path => indexes.get(path)?.packs ?? []))
 
   const isDead = ({ modified }: StoredFile, isLive: boolean): boolean =>
@@ -88,7 +88,7 @@ async function withdraw(
 ): Promise<void> {
   if (gone.size === 0) return
   const objects = await listed(storage, 'object', signal)
-  for (const [path, index] of await indexesOf(storage, objects, signal)) {
+  for (const [path, index] of (await indexesOf(storage, objects, signal)).indexes) {
     if (!index.packs.some(pack => gone.has(pack))) continue
     await storage.remove(objectPath(digestOfPath(path)), { signal })
   }
@@ -116,14 +116,18 @@ async function indexesOf(
   storage: WritableStorage,
   objects: readonly StoredFile[],
   signal: AbortSignal,
-): Promise<Map<StorePath, ObjectIndex>> {
+): Promise<{ indexes: Map<StorePath, ObjectIndex>; damaged: Set<string> }> {
   const indexes = new Map<StorePath, ObjectIndex>()
+  const damaged = new Set<string>()
   await eachOf(objects, READS, async ({ path }) => {
     const bytes = await storage.read(path, { signal, limit: LIMIT })
-    const index = bytes && parsed(bytes, `${storage.name}: ${path}`)
-    if (index) indexes.set(index.path, index)
+    // A push that finds a pack gone takes its index back.
+    if (!bytes) return
+    const index = parsed(bytes, `${storage.name}: ${path}`)
+    if (index && path === objectPath(digestOfPath(index.path))) indexes.set(index.path, index)
+    else damaged.add(path)
   })
-  return indexes
+  return { indexes, damaged }
 }
 
 /** Undefined for a damaged one: nobody can use it. */
@@ -136,22 +140,15 @@ function parsed(bytes: Uint8Array, where: string): ObjectIndex | undefined {
   }
 }
 
+/** What a damaged index refers to cannot be told: of a live object, that would be deleted. */
 function requireWhole(
   { name }: WritableStorage,
-  {
-    objects,
-    indexes,
-    live,
-  }: {
-    objects: readonly StoredFile[]
-    indexes: ReadonlyMap<StorePath, ObjectIndex>
-    live: ReadonlySet<StorePath>
-  },
+  live: ReadonlySet<StorePath>,
+  damaged: ReadonlySet<string>,
 ): void {
-  const listed = new Set(objects.map(({ path }) => path))
   for (const path of live) {
     const at = objectPath(digestOfPath(path))
-    if (indexes.has(path) || !listed.has(at)) continue
+    if (!damaged.has(at)) continue
     damageTold(() => {
       throw new MixosError('CACHE_INVALID', `${name}: ${at} is not the index of ${path}`)
     })

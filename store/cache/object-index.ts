@@ -1,4 +1,5 @@
 import { MixosError } from '../../graph/error.ts'
+import { isCount, isHash, isRecord } from '../../graph/json.ts'
 import { type Entry, hashManifest, type Manifest, parseManifest } from '../../graph/manifest.ts'
 import { escaped, shown } from '../../graph/shown.ts'
 import {
@@ -104,7 +105,7 @@ function parse(bytes: Uint8Array, where: string, expected?: StorePath): ObjectIn
   if (expected !== undefined && path !== expected)
     refuse(`expected the object ${expected}, got ${path}`)
   const packs = listOf(data.packs, refuse).map(pack =>
-    typeof pack === 'string' && /^[0-9a-f]{64}$/.test(pack) ? pack : refuse('invalid pack'),
+    isHash(pack) ? pack : refuse('invalid pack'),
   )
   const frames = listOf(data.frames, refuse).map(row => frameOf(row, packs.length, refuse))
   const runs = runsOf(frames)
@@ -187,8 +188,7 @@ function placedOf(row: unknown, { entry, frames, references, refuse }: Context):
   if (size > 0 && !isCovered(frames, { frame, at, size }))
     refuse(`${escaped(path)}: its ${size} bytes are not at ${at} of frame ${frame}`)
   if (marks === undefined && blank === undefined) return { frame, at }
-  if (typeof blank !== 'string' || !/^[0-9a-f]{64}$/.test(blank))
-    return refuse(`${escaped(path)}: invalid hash of its blanks`)
+  if (!isHash(blank)) return refuse(`${escaped(path)}: invalid hash of its blanks`)
   return { frame, at, marks: marksOf(marks, { size, references, path, refuse }), blank }
 }
 
@@ -224,11 +224,7 @@ function marksOf(
   return marks as number[]
 }
 
-const isCount = (data: unknown): data is number =>
-  Number.isSafeInteger(data) && (data as number) >= 0
 const listOf = (data: unknown, refuse: Refuse): unknown[] =>
   Array.isArray(data) ? data : refuse('expected a list')
 const recordOf = (data: unknown, refuse: Refuse): Record<string, unknown> =>
-  typeof data === 'object' && data !== null && !Array.isArray(data)
-    ? (data as Record<string, unknown>)
-    : refuse('expected an object')
+  isRecord(data) ? data : refuse('expected an object')

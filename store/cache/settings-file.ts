@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
+import { isCount, isRecord } from '../../graph/json.ts'
 import { didYouMean } from '../../graph/nearest.ts'
 import { shown } from '../../graph/shown.ts'
 import type { Host } from '../host.ts'
@@ -81,7 +82,7 @@ export function readProjectFile(host: Host, path: string): NamedCache[] {
   const caches: unknown[] = Array.isArray(data.caches) ? data.caches : []
   for (const field of ['keys', 'threshold']) {
     const at = [data, ...caches].findIndex(
-      fields => isFields(fields) && Object.hasOwn(fields, field),
+      fields => isRecord(fields) && Object.hasOwn(fields, field),
     )
     if (at < 0) continue
     const where = at === 0 ? field : `caches[${at - 1}].${field}`
@@ -130,7 +131,7 @@ function cachesOf(
   const seen = new Map<string, string>()
   return listAt(data, { ...form, field: 'caches' }).map((fields, index) => {
     const at = `caches[${index}]`
-    if (!isFields(fields)) return refuse(form, at, { expected: 'an object', got: fields })
+    if (!isRecord(fields)) return refuse(form, at, { expected: 'an object', got: fields })
     refuseUnknown(fields, { ...form, at, allowed })
     const { url, priority = DEFAULT_PRIORITY } = fields
     if (!isAddress(url)) return refuse(form, `${at}.url`, { expected: 'a URL', got: url })
@@ -188,11 +189,11 @@ function readFields(host: Host, form: Form): Fields | undefined {
   if (text === undefined) return undefined
   try {
     const data: unknown = JSON.parse(text)
-    return isFields(data) ? data : refuse(form, 'the file', { expected: 'an object', got: data })
+    return isRecord(data) ? data : refuse(form, 'the file', { expected: 'an object', got: data })
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     const message = `${form.path}: it is not JSON: ${shown(error.message)}`
-    throw new MixosError('BAD_ARGUMENT', message, { hint: form.hint, cause: error })
+    throw new MixosError('BAD_ARGUMENT', message, { hint: form.hint })
   }
 }
 
@@ -243,8 +244,4 @@ function refuse(
 }
 
 const withoutPasswords = (json: string): string => json.replace(/:\/\/[^/?#"]*@/g, '://')
-const isFields = (data: unknown): data is Fields =>
-  typeof data === 'object' && data !== null && !Array.isArray(data)
-const isCount = (data: unknown): data is number =>
-  Number.isSafeInteger(data) && (data as number) >= 0
 const byName = (a: PublicKey, b: PublicKey): number => (a.name < b.name ? -1 : 1)

@@ -1,5 +1,6 @@
 import { sign, verify } from 'node:crypto'
 import { MixosError } from '../../graph/error.ts'
+import { isRecord } from '../../graph/json.ts'
 import { shown } from '../../graph/shown.ts'
 import {
   type DerivationHash,
@@ -264,9 +265,6 @@ const isTime = (text: string): boolean =>
   /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) &&
   !Number.isNaN(Date.parse(text)) &&
   isoSeconds(Date.parse(text)) === text
-
-const isRecord = (data: unknown): data is Record<string, unknown> =>
-  typeof data === 'object' && data !== null && !Array.isArray(data)
 
 /** By name, in the order of UTF-16 units. */
 function sorted<T>(entries: [string, T][]): [string, T][] {

@@ -1,3 +1,4 @@
+import { isHash } from '../../graph/json.ts'
 import { stanzas } from './control.ts'
 import { parseRelations, type Relation } from './relation.ts'
 import { compareVersions } from './version.ts'
@@ -59,7 +60,7 @@ export function parsePackages(text: string): PackageIndex {
 
 function packageOf(name: string, stanza: Record<string, string>): BinaryPackage {
   const { Version: version = '', Filename: path = '', SHA256: hash = '', Size: size = '' } = stanza
-  if (!/^[0-9a-f]{64}$/.test(hash) || !/^\d+$/.test(size) || !isPoolPath(path)) {
+  if (!isHash(hash) || !/^\d+$/.test(size) || !isPoolPath(path)) {
     throw new Error(`its entry of ${name} has no valid Filename, SHA256 and Size`)
   }
   return {

@@ -1,4 +1,5 @@
 import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
+import { isHash, isRecord } from '../../graph/json.ts'
 import type { SecretKey } from '../cache/keys.ts'
 
 /** The roles of The Update Framework, version 1.0. */
@@ -67,7 +68,7 @@ export function isSignedFor(role: Role, { signed, signatures }: Metadata, root: 
     if (!keyids.includes(keyid) || key === undefined || tufKeyId(key) !== keyid) continue
     if (typeof sig !== 'string' || !/^[0-9a-f]{128}$/.test(sig)) continue
     const hex = fieldsOf(fieldsOf(key).keyval).public
-    if (typeof hex !== 'string' || !/^[0-9a-f]{64}$/.test(hex)) continue
+    if (!isHash(hex)) continue
     if (verify(null, data, publicKeyOf(hex), Buffer.from(sig, 'hex'))) signers.add(hex)
   }
   return signers.size >= threshold
@@ -86,8 +87,7 @@ function publicKeyOf(hex: string): KeyObject {
 
 /** Its fields, and none for what is no object: what is missing is undefined at every depth. */
 export function fieldsOf(value: Json | undefined): { readonly [field: string]: Json | undefined } {
-  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-  return isObject ? (value as { readonly [field: string]: Json }) : {}
+  return isRecord(value) ? value : {}
 }
 
 export function tufKeyOf({ public: { base64 } }: SecretKey): TufKey {

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { MixosError } from '../../../graph/error.ts'
+import { isRecord } from '../../../graph/json.ts'
 import type { Host } from '../../host.ts'
 import { askHelper } from './docker-helper.ts'
 import type { Environment } from './http-client.ts'
@@ -61,7 +62,7 @@ function loginIn({ auths = {} }: DockerConfig, registry: string): Login | undefi
 function parsed(text: string, path: string): DockerConfig {
   try {
     const data: unknown = JSON.parse(text)
-    if (typeof data === 'object' && data !== null && !Array.isArray(data)) return data
+    if (isRecord(data)) return data
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
   }
