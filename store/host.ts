@@ -34,7 +34,7 @@ export interface Files {
   /** Fails where something of that name exists, also a symlink. */
   writeNew(path: string, data: string | Uint8Array, mode?: number): void
   /** Never follows a symlink; `create` fails where something exists. The caller closes. */
-  open(path: string, how: 'read' | 'create' | 'lock' | 'write' | 'directory'): number
+  open(path: string, how: 'read' | 'create' | 'read-write' | 'write' | 'directory'): number
   statOf(fd: number): Stats
   /** Bytes read, 0 at the end. */
   readInto(fd: number, buffer: Uint8Array): number
@@ -60,8 +60,6 @@ export interface Files {
   sync(path: string): Promise<void>
   /** Makes what was synced visible to a boot loader too, which reads the file system of `path` without its journal. */
   checkpoint(path: string): void
-  /** Bytes that an ordinary user may still write to the file system that holds `path`. */
-  freeSpace(path: string): number
   /** An advisory lock of the file or of one byte of it, which ends with the process; false where another is in the way. */
   tryLock(fd: number, how: 'shared' | 'exclusive', byte?: number): boolean
 }

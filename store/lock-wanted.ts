@@ -1,4 +1,3 @@
-import { MixosError } from '../graph/error.ts'
 import type { Lock, Pin } from '../graph/lock.ts'
 import type { Source, Wanted } from '../graph/wanted.ts'
 import { ARCHIVE_PIN } from './mirrors.ts'
@@ -31,17 +30,6 @@ export function problemsOf(lock: Lock, wanted: Wanted): string[] {
     if (!needed.has(name)) problems.push(`${name} is pinned and not wanted`)
   }
   return problems
-}
-
-/** Throws LOCK_OUTDATED with all that `problemsOf` finds. */
-export function checkLock(lock: Lock, wanted: Wanted): void {
-  const problems = problemsOf(lock, wanted)
-  if (problems.length === 0) return
-  throw new MixosError(
-    'LOCK_OUTDATED',
-    `flake-free.lock does not match configs/pins.ts\n${problems.map(problem => `  ${problem}`).join('\n')}`,
-    { hint: 'bring it up to date with: mixos lock update' },
-  )
 }
 
 /** The pins that something wanted still uses. */

@@ -21,7 +21,7 @@ export function tryPathLock(
   how: 'shared' | 'exclusive' = 'exclusive',
 ): Lock | undefined {
   for (;;) {
-    const fd = host.files.open(path, 'lock')
+    const fd = host.files.open(path, 'read-write')
     if (!host.files.tryLock(fd, how)) {
       host.files.close(fd)
       return undefined

@@ -2,7 +2,6 @@ import { MixosError } from '../graph/error.ts'
 import type { Pin } from '../graph/lock.ts'
 import { openDownload } from './download.ts'
 import { fetchersOf, withoutPassword } from './fetch-pinned.ts'
-import type { Fetcher } from './fetcher.ts'
 import type { Host } from './host.ts'
 import { expandUrl, type Mirrors } from './mirrors.ts'
 import { withNpm } from './npm-registry.ts'
@@ -15,7 +14,6 @@ export interface FetchUnpinnedOptions {
   /** In bytes; more is refused. */
   readonly limit?: number
   readonly signal: AbortSignal
-  readonly fetchers?: Readonly<Record<string, Fetcher>>
 }
 
 /** Fetches what nobody knows the hash of yet. Throws FETCH_FAILED, naming the URL and the reason. */
@@ -24,9 +22,9 @@ export async function fetchUnpinned(
   url: string,
   options: FetchUnpinnedOptions,
 ): Promise<Content> {
-  const { path, limit, signal, fetchers = fetchersOf(host) } = options
+  const { path, limit, signal } = options
   const parsed = URL.parse(url)
-  const fetcher = parsed ? fetchers[parsed.protocol] : undefined
+  const fetcher = parsed ? fetchersOf(host)[parsed.protocol] : undefined
   if (!parsed || !fetcher) throw new MixosError('FETCH_FAILED', `${url}: nothing can fetch it`)
   host.files.unlink(path)
   using download = await openDownload(host, { path, size: undefined, ...(limit && { limit }) })

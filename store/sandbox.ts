@@ -104,13 +104,12 @@ async function runIn(bench: Bench, slot: number, request: BuildRequest): Promise
   if (request.signal.aborted) throw new MixosError('CANCELLED', 'the build was cancelled')
   const { files } = bench.host
   const place = placeOf(bench, slot)
-  const { limits, signal, buildDirectory, storeDirectory } = request
+  const { limits, signal } = request
   try {
     const started = start(bench, place, { ...request, processes: limits.processes })
     return await attend(bench, place, started, {
       limits,
       signal,
-      directories: [buildDirectory, storeDirectory],
       onOutput: chunk => request.onOutput(chunk),
     })
   } finally {

@@ -20,7 +20,7 @@ export function tryStoreLock(
   name: string,
   how: 'shared' | 'exclusive' = 'exclusive',
 ): Lock | undefined {
-  const fd = host.files.open(layout.lock, 'lock')
+  const fd = host.files.open(layout.lock, 'read-write')
   if (host.files.tryLock(fd, how, byteOf(name))) return { release: () => host.files.close(fd) }
   host.files.close(fd)
   return undefined

@@ -1,9 +1,8 @@
 import type { Derivation } from '../../graph/derivation.ts'
 import type { Lock } from '../../graph/lock.ts'
-import type { Fragments } from '../build-support/kconfig.ts'
+import { type Fragments, requestedOptions } from '../build-support/kconfig.ts'
 import { pinned, pinnedVersion } from '../build-support/pinned.ts'
 import { script } from '../build-support/script.ts'
-import { requestedOptions } from './options.ts'
 
 export interface LinuxOptions {
   readonly seeds: Derivation

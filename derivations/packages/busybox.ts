@@ -1,10 +1,9 @@
 import type { Derivation } from '../../graph/derivation.ts'
 import type { Lock } from '../../graph/lock.ts'
-import type { Fragments } from '../build-support/kconfig.ts'
+import { type Fragments, requestedOptions } from '../build-support/kconfig.ts'
 import { pinned, pinnedVersion } from '../build-support/pinned.ts'
 import { script } from '../build-support/script.ts'
 import { descriptionOf } from '../build-support/target-package.ts'
-import { requestedOptions } from '../kernel/options.ts'
 
 export interface BusyboxTools {
   readonly seeds: Derivation

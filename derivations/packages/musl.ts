@@ -1,5 +1,6 @@
 import type { Derivation } from '../../graph/derivation.ts'
 import type { Lock } from '../../graph/lock.ts'
+import { applyPatches } from '../build-support/patches.ts'
 import { pinned, pinnedVersion } from '../build-support/pinned.ts'
 import { script } from '../build-support/script.ts'
 import { plainPackage } from '../build-support/target-package.ts'
@@ -48,11 +49,7 @@ const sources = (lock: Lock) => ({
 // renameat2 and musl-gcc are Debian's additions, not fixes.
 const patched = `
 tar -xf "$source" --strip-components=1
-tar -xf "$patches"
-for patch in $(grep -Ev '^(#|renameat2|static-pie)' debian/patches/series); do
-  patch -s -p1 <"debian/patches/$patch"
-done
-`
+${applyPatches({ except: 'renameat2|static-pie' })}`
 
 // Links inside an object are relative: it then holds no path of its own.
 const compiled = `

@@ -57,12 +57,22 @@ export function clientOf(
   const patience = patienceOf(PATIENCE, now)
   let storage: Promise<CacheStorage | undefined> | undefined
   let hasWarned = false
+  let hasTold = false
   let answeredIn: number | undefined
   const opened: CacheStorage[] = []
 
   const warn = (message: string, hint: string | undefined): void => {
     if (!hasWarned) report({ type: 'warning', message, ...(hint !== undefined && { hint }) })
     hasWarned = true
+  }
+  /** Once: a signer whose builds come out otherwise says so of each step. */
+  const tellOf = ([other]: readonly Claim[]): void => {
+    const [signer] = other?.signers ?? []
+    if (!other || !signer || hasTold) return
+    hasTold = true
+    const path = Object.values(other.outputs)[0]?.path
+    const message = `${signer.name} of the cache ${name} says otherwise than those who are believed, such as ${path}`
+    report({ type: 'warning', message, hint: 'compare all with: mixos realize NAME --challenge' })
   }
   const giveUp = (error: unknown): undefined => {
     signal.throwIfAborted()
@@ -129,7 +139,9 @@ export function clientOf(
       const verdict = judge(policy, await testimonies(hash))
       if (verdict.type === 'conflict')
         warn(`signers of the cache ${name} disagree on ${hash}: neither is believed`, undefined)
-      return verdict.type === 'agreed' ? verdict.claim : undefined
+      if (verdict.type !== 'agreed') return undefined
+      tellOf(verdict.disagreements)
+      return verdict.claim
     },
     index: async path => {
       const from = await connected()

@@ -155,7 +155,7 @@ export function writeSmall(host: Host, { file, bytes, selfDigest }: Small): void
 /** All parts of it were written: fills in the digests of others, compares, and then fills in the object's own. */
 function finishLarge(host: Host, file: RestoredFile, selfDigest: string): void {
   const { files } = host
-  const fd = files.open(file.target, 'lock')
+  const fd = files.open(file.target, 'read-write')
   try {
     for (const { offset, digest } of file.marks) files.writeAt(fd, Buffer.from(digest), offset)
     const hasher = blake3Stream()

@@ -12,7 +12,6 @@ export type Change = Exclude<
   | 'readInto'
   | 'readAt'
   | 'close'
-  | 'freeSpace'
   | 'tryLock'
 >
 
@@ -32,7 +31,7 @@ export function watchedHost(host: Host, before: (change: Change, path: string) =
       files.writeNew(path, data, mode)
     },
     open: (path, how) => {
-      if (how === 'create' || how === 'lock') before('open', path)
+      if (how === 'create' || how === 'read-write') before('open', path)
       const fd = files.open(path, how)
       names.set(fd, path)
       return fd

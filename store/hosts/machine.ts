@@ -23,7 +23,6 @@ import {
   renameSync,
   rmdirSync,
   rmSync,
-  statfsSync,
   statSync,
   symlinkSync,
   unlinkSync,
@@ -41,7 +40,7 @@ const FLAGS = {
   read: O_RDONLY | O_NOFOLLOW,
   create: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
   // A shared lock needs reading, an exclusive one writing.
-  lock: O_RDWR | O_CREAT | O_NOFOLLOW,
+  'read-write': O_RDWR | O_CREAT | O_NOFOLLOW,
   write: O_WRONLY | O_NOFOLLOW,
   directory: O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
 }
@@ -105,10 +104,6 @@ const files: Omit<Files, keyof Runtime> = {
     } finally {
       closeSync(fd)
     }
-  },
-  freeSpace: path => {
-    const { bavail, bsize } = statfsSync(path)
-    return bavail * bsize
   },
 }
 

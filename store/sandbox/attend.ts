@@ -9,7 +9,6 @@ import { unavailable, wordsOf } from './unavailable.ts'
 
 export interface Attention {
   readonly limits: Limits
-  readonly directories: readonly string[]
   readonly signal: AbortSignal
   readonly onOutput: (chunk: Buffer) => void
 }
@@ -25,7 +24,7 @@ export async function attend(
   { host }: Bench,
   { report }: Place,
   { process, output, close }: Started,
-  { limits, directories, signal, onOutput }: Attention,
+  { limits, signal, onOutput }: Attention,
 ): Promise<Ended> {
   let failure: { readonly error: unknown } | undefined
   let killed: Promise<void> | undefined
@@ -35,7 +34,7 @@ export async function attend(
   }
   const onAbort = (): void => fail(new MixosError('CANCELLED', 'the build was cancelled'))
   signal.addEventListener('abort', onAbort, { once: true })
-  const watcher = watch(host, { limits, pid: () => process.pid(), directories, onFailed: fail })
+  const watcher = watch(host, { limits, pid: () => process.pid(), onFailed: fail })
 
   output.on('data', (chunk: Buffer) => {
     if (failure) return

@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import type { Host } from '../host.ts'
 import { memoryOfTree, physicalMemory } from './processes.ts'
@@ -13,15 +12,12 @@ export interface Limits {
   /** Of all its processes together, and never more than the machine has; looked at once a second. */
   readonly memoryBytes: number
   readonly processes: number
-  /** In the directories it writes to; looked at when the disk has shrunk by that much. */
-  readonly diskBytes?: number
 }
 
 export interface Watched {
   readonly limits: Limits
   /** The process that all others descend from, from when it is known. */
   readonly pid: () => number | undefined
-  readonly directories: readonly string[]
   /** Called once, with BUILD_LIMIT, or with why we could not look. */
   readonly onFailed: (error: unknown) => void
 }
@@ -31,10 +27,9 @@ const INTERVAL = 1000
 /** Watches a running build. `output` is to be called for what it writes, and `stop` when it has ended. */
 export function watch(
   host: Host,
-  { limits, pid, directories, onFailed }: Watched,
+  { limits, pid, onFailed }: Watched,
 ): { output(bytes: number): void; stop(): void } {
   const start = host.now()
-  const free = limits.diskBytes === undefined ? 0 : host.files.freeSpace(directories[0] as string)
   let heard = start
   let written = 0
 
@@ -69,18 +64,8 @@ export function watch(
         `the build used more than ${memoryLimit()} bytes of memory, which is its limit`,
         'let it run fewer processes at once, or build it on a machine with more memory',
       )
-    } else if (isDiskExceeded()) {
-      exceeded(
-        `the build wrote more than ${limits.diskBytes} bytes to disk, which is its limit`,
-        'look in its log for what it was writing',
-      )
     }
   }
-  // Measuring what was written takes long, so the shrinking of the whole disk is looked at first.
-  const isDiskExceeded = (): boolean =>
-    limits.diskBytes !== undefined &&
-    free - host.files.freeSpace(directories[0] as string) > limits.diskBytes &&
-    directories.reduce((sum, path) => sum + sizeOf(host, path), 0) > limits.diskBytes
 
   const timer = setInterval(() => {
     try {
@@ -101,20 +86,5 @@ export function watch(
       }
     },
     stop: () => clearInterval(timer),
-  }
-}
-
-/** Allocated bytes. What vanishes or is closed to us while we look counts nothing. */
-function sizeOf(host: Host, path: string): number {
-  try {
-    const stats = host.files.lstat(path)
-    if (!stats) return 0
-    const own = stats.blocks * 512
-    if (!stats.isDirectory()) return own
-    return host.files.list(path).reduce((sum, name) => sum + sizeOf(host, join(path, name)), own)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'EACCES' || code === 'ENOTDIR') return 0
-    throw error
   }
 }

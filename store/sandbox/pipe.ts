@@ -23,7 +23,7 @@ export async function makePipe(spawner: Spawner, busybox: string, path: string):
 
 export function openPipe(host: Host, path: string): Pipe {
   // Opening one end of a pipe waits for the other end; opening both at once does not.
-  const both = host.files.open(path, 'lock')
+  const both = host.files.open(path, 'read-write')
   try {
     const readEnd = host.files.open(path, 'read')
     try {

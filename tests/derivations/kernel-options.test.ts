@@ -1,6 +1,6 @@
 import test from 'ava'
 import { live } from '../../configs/systems/live.ts'
-import { requestedOptions } from '../../derivations/kernel/options.ts'
+import { requestedOptions } from '../../derivations/build-support/kconfig.ts'
 
 test('options come out sorted, without comments, and off in one spelling', t => {
   const text = '# why\nCONFIG_B=y\n\n# CONFIG_C is not set\nCONFIG_A="text"\nCONFIG_D=0x1000\n'

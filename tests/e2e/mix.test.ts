@@ -116,7 +116,7 @@ for (const [what, byte] of [
       const directory = tempDirectory(t)
       const probe = `
     import { bunHost } from '/sources/store/hosts/bun.ts'
-    const open = () => bunHost.files.open('/machine/lock', 'lock')
+    const open = () => bunHost.files.open('/machine/lock', 'read-write')
     const [one, other] = [open(), open()]
     const tries = [
       bunHost.files.tryLock(one, 'exclusive', ${byte}),
@@ -146,7 +146,7 @@ for (const [what, byte] of [
         return stdout === '' ? stderr : JSON.parse(stdout)
       }
       t.deepEqual(await tries(), [true, false, true, true, 'EBADF'])
-      const held = nodeHost.files.open(join(directory, 'lock'), 'lock')
+      const held = nodeHost.files.open(join(directory, 'lock'), 'read-write')
       t.teardown(() => nodeHost.files.close(held))
       t.true(nodeHost.files.tryLock(held, 'exclusive', byte))
       t.deepEqual(await tries(), [false, false, false, false, 'EBADF'])

@@ -289,12 +289,6 @@ const limited: readonly [name: string, limits: Partial<Limits>, script: string, 
       'tail -c 300000000 /dev/zero & tail -c 300000000 /dev/zero >/dev/null; sleep 1000',
       /50000000 bytes of memory/,
     ],
-    [
-      'fills the disk',
-      { diskBytes: 50_000_000 },
-      'dd if=/dev/zero of=file bs=1M count=100; sleep 1000',
-      /50000000 bytes to disk/,
-    ],
   ]
 
 for (const [name, limits, script, message] of limited) {

@@ -83,6 +83,23 @@ test('with a threshold of two, one signature is not enough and two are', async t
   t.deepEqual(steps(two.events), ['leaf-1 substituted'])
 })
 
+test('a signer who says otherwise than enough others is told of', async t => {
+  const [second, third] = ['second', 'third'].map(name => generateKey(nodeHost, name))
+  if (!second || !third) return t.fail()
+  const { cache, files, store } = await shared(t, leaf)
+  await pushed(store, leaf, { files, key: second })
+  const mistaken = await shareWithMistake(t, third)
+  for (const [path, data] of mistaken.files) files.set(path, files.get(path) ?? data)
+  const keys = [key, second, third].map(key => key.public)
+  const { events } = await realizing(t, leaf, [{ ...cache, policy: { keys, threshold: 2 } }])
+  t.deepEqual(steps(events), ['leaf-1 substituted'])
+  t.is(warnings(events).length, 1)
+  t.regex(
+    warnings(events)[0] ?? '',
+    /^third of the cache memory: says otherwise than those who are believed, such as \w{32}-leaf-1/,
+  )
+})
+
 test('a cache that cannot be reached is named once, and everything is built', async t => {
   const dead: Cache = {
     name: 'https://dead.example',
@@ -234,14 +251,14 @@ async function shared(t: ExecutionContext, root: Derivation): Promise<Shared> {
 }
 
 /** The same, by a colleague to whom the leaf came out otherwise. */
-async function shareWithMistake(t: ExecutionContext): Promise<Shared> {
+async function shareWithMistake(t: ExecutionContext, signer = key): Promise<Shared> {
   const store = tempStore(t)
   await realize(store, [leaf], quietly())
   const trace = store.trace(hashDerivation(leaf)) as Trace
   const out = await addTree(store, 'leaf', { tree: { b: 'other' } })
   await store.remember({ ...trace, outputs: { out } })
   const files = new Map<string, Uint8Array>()
-  await pushed(store, leaf, { files, key })
+  await pushed(store, leaf, { files, key: signer })
   const policy = { keys: [key.public], threshold: 1 }
   return {
     store,
