@@ -33,7 +33,7 @@ export interface BuildOptions {
   onLine(line: string): void
 }
 
-// The same for every build on every machine; a derivation may override all but the last three.
+// The same for every build on every machine; a derivation may override each.
 const FIXED = {
   PATH: '/usr/bin:/bin:/usr/sbin:/sbin',
   SOURCE_DATE_EPOCH: '315532800',

@@ -8,7 +8,7 @@ export PATH=/bin
 [ -d /dev/pts ] || mkdir /dev/pts /dev/shm
 mount -a -T /etc/init.d/fstab
 
-# Objects never change: whoever adds one remounts the store for itself.
+# Objects never change: whoever adds one takes this mount away, for itself alone.
 mount -o remount,bind,ro,nosuid,nodev /mix/store
 
 # A clock whose battery is empty starts years ago, when no certificate is valid yet.
