@@ -101,14 +101,33 @@ test('a recipe file may import others, and replace a package for all that depend
   t.regex(stdout, /── init-2, as its input init$/m)
 })
 
-test('the worked example of the recipes is planned as it stands', async t => {
-  const readme = readFileSync(join(import.meta.dirname, '../../derivations/README.md'), 'utf8')
-  const example = /^```ts\n([\s\S]*?)^```/m.exec(readme)?.[1]
+test('the example of a changed package changes it for the image too', async t => {
   const { directory, mixos } = place(t)
-  writeFileSync(join(directory, 'hello.ts'), example ?? '')
+  writeFileSync(join(directory, 'mine.ts'), exampleOf('Change one'))
+  const [before, after] = await Promise.all([
+    mixos('explain', 'nano'),
+    mixos('explain', 'nano', '-f', 'mine.ts'),
+  ])
+  t.is(after.code, 0, after.stderr)
+  t.regex(after.stdout, /CFLAGS.*-Os/)
+  t.notRegex(before.stdout, /CFLAGS.*-Os/)
+  const image = await mixos('why-depends', 'repository', 'nano', '-f', 'mine.ts')
+  t.is(image.code, 0)
+})
+
+test('the worked example of the recipes is planned as it stands', async t => {
+  const { directory, mixos } = place(t)
+  writeFileSync(join(directory, 'hello.ts'), exampleOf('Write one'))
   const { code, stdout } = await mixos('realize', 'hello', '-f', 'hello.ts', '--dry-run', '--json')
   t.is(code, 0)
   const steps: { label: string; action: string }[] = JSON.parse(stdout).plan
   t.is(steps.at(-1)?.label, 'hello-1.0')
   t.true(steps.some(step => step.label.startsWith('toolchain-') && step.action === 'build'))
 })
+
+/** The program below a heading of what recipes are described in. */
+function exampleOf(heading: string): string {
+  const readme = readFileSync(join(import.meta.dirname, '../../derivations/README.md'), 'utf8')
+  const section = readme.split(`## ${heading}\n`)[1] ?? ''
+  return /^```ts\n([\s\S]*?)^```/m.exec(section)?.[1] ?? ''
+}
