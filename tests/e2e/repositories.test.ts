@@ -6,7 +6,7 @@ import { nodeHost } from '../../store/hosts/node.ts'
 import type { Store } from '../../store/store.ts'
 import { openConsole } from '../helpers/console.ts'
 import { HOST_OF_GUEST, serveDirectory } from '../helpers/directory-server.ts'
-import { logIn } from '../helpers/guest.ts'
+import { logIn, useRepository } from '../helpers/guest.ts'
 import { noise } from '../helpers/http-server.ts'
 import { addPackage } from '../helpers/package.ts'
 import { published } from '../helpers/repository.ts'
@@ -23,15 +23,9 @@ test.serial(
     const boot = ['cli/mixos.ts', 'boot', 'iso', '--memory', MEMORY]
     const machine = openConsole(process.execPath, boot, process.env)
     try {
-      const { ask, askUntil } = await logIn(machine)
-      const ends = async (command: string, status: number): Promise<string> => {
-        const answer = await ask(`${command}; echo status $?`)
-        t.true(answer.endsWith(`status ${status}\n`), `${command}: ${answer}`)
-        return answer
-      }
-      await askUntil(`wget -qO /etc/mix/team.root.json ${team.url}/tuf/root.json; echo $?`, /^0\n/)
-      const list = [{ name: 'team', url: team.url, root: '/etc/mix/team.root.json' }]
-      await ask(`echo '${JSON.stringify(list)}' >/etc/mix/repositories.json`)
+      const guest = await logIn(machine)
+      const { ask, ends } = guest
+      await useRepository(guest, team.url)
 
       t.regex(await ends('mix update', 0), /team: version 1/)
       await ends('mix install web --yes', 0)

@@ -5,6 +5,8 @@ import type { Console } from './console.ts'
 export interface Guest {
   /** What the command prints, its lines ending in \n. */
   ask(command: string): Promise<string>
+  /** The same, followed by `status N`. Throws where it ends with another status than that. */
+  ends(command: string, status: number): Promise<string>
   /** Asks again until the answer matches. Throws with the last answer after a minute. */
   askUntil(command: string, pattern: RegExp): Promise<string>
 }
@@ -24,6 +26,11 @@ export async function logIn(machine: Console): Promise<Guest> {
   }
   return {
     ask,
+    ends: async (command, status) => {
+      const answer = await ask(`${command}; echo status $?`)
+      if (answer.endsWith(`status ${status}\n`)) return answer
+      throw new Error(`expected status ${status} of ${command}: ${answer}`)
+    },
     askUntil: async (command, pattern) => {
       for (let tries = 0; ; tries++) {
         const answer = await ask(command)
@@ -33,4 +40,11 @@ export async function logIn(machine: Console): Promise<Guest> {
       }
     },
   }
+}
+
+/** Makes the machine take packages from there, and from nowhere else; waits for its network. */
+export async function useRepository({ ask, askUntil }: Guest, url: string): Promise<void> {
+  const root = '/etc/mix/team.root.json'
+  await askUntil(`wget -qO ${root} ${url}/tuf/root.json; echo $?`, /^0\n/)
+  await ask(`echo '${JSON.stringify([{ name: 'team', url, root }])}' >/etc/mix/repositories.json`)
 }

@@ -5,7 +5,7 @@ import test from 'ava'
 import { homeOf, project } from '../../cli/context.ts'
 import { openConsole } from '../helpers/console.ts'
 import { HOST_OF_GUEST, serveDirectory } from '../helpers/directory-server.ts'
-import { logIn } from '../helpers/guest.ts'
+import { logIn, useRepository } from '../helpers/guest.ts'
 import { place } from '../helpers/run-cli.ts'
 
 const run = promisify(execFile)
@@ -23,15 +23,9 @@ test.serial(
 
     const machine = openConsole(process.execPath, ['cli/mixos.ts', 'boot', 'iso'], process.env)
     try {
-      const { ask, askUntil } = await logIn(machine)
-      const ends = async (command: string, status: number): Promise<string> => {
-        const answer = await ask(`${command}; echo status $?`)
-        t.true(answer.endsWith(`status ${status}\n`), `${command}: ${answer}`)
-        return answer
-      }
-      await askUntil(`wget -qO /etc/mix/team.root.json ${url}/tuf/root.json; echo $?`, /^0\n/)
-      const list = [{ name: 'team', url, root: '/etc/mix/team.root.json' }]
-      await ask(`echo '${JSON.stringify(list)}' >/etc/mix/repositories.json`)
+      const guest = await logIn(machine)
+      const { askUntil, ends } = guest
+      await useRepository(guest, url)
       await ends('mix update', 0)
       await ends('mix install audit iptables --yes', 0)
 
