@@ -1,4 +1,3 @@
-import { MixosError } from '../graph/error.ts'
 import type { StorePath } from '../graph/store-path.ts'
 import {
   type DerivationHash,
@@ -19,8 +18,8 @@ import {
   type RecordHead,
 } from './records.ts'
 import { removeTree } from './remove.ts'
+import { makeLayout } from './store-directory.ts'
 import { storeLock } from './store-lock.ts'
-import { asFileError, isDiskFull } from './system-error.ts'
 import { formatTrace, parseTrace, type Trace } from './traces.ts'
 import { eachOf, flush, writeDurably } from './write.ts'
 
@@ -75,7 +74,6 @@ export interface Prepared {
   discard(): void
 }
 
-const VERSION = '1\n'
 // Above this many files, flushing the file system is quicker than syncing each.
 const SYNC_EACH_UP_TO = 48
 
@@ -211,98 +209,4 @@ function listObjects(host: Host, layout: Layout): StorePath[] {
     .map(parseStorePath)
     .filter(path => path !== undefined)
     .filter(path => recorded.has(digestOfPath(path)))
-}
-
-function makeLayout(host: Host, layout: Layout): void {
-  const { files } = host
-  const { directory } = layout
-  const version = readVersion(host, layout)
-  const isWhole = directoriesOf(layout).every(path => files.lstat(path))
-  if (version === VERSION && isWhole) return
-  // Empty: the power went before the bytes of a new store's version were on disk.
-  if (version && version !== VERSION) {
-    throw new MixosError(
-      'STORE_FOREIGN',
-      `${directory} is a store of version ${version.trim()}, this mixos reads version ${VERSION.trim()}`,
-      {
-        hint: 'set MIXOS_HOME to another directory',
-      },
-    )
-  }
-  try {
-    files.makeDirectory(directory)
-    const foreign = files.list(directory).find(name => !LAYOUT.has(name))
-    if (foreign !== undefined) {
-      throw new MixosError('STORE_FOREIGN', `${directory} is not a store: it holds ${foreign}`, {
-        hint: 'set MIXOS_HOME to an empty directory, or to one that does not exist yet',
-      })
-    }
-    // Some may be gone: a backup without empty directories, or logs that somebody deleted.
-    for (const path of directoriesOf(layout)) files.makeDirectory(path)
-    // Whatever the umask is: builds of root's run as another user.
-    files.changeMode(layout.objects, 0o755)
-    // Written last: its presence says that all the others are there.
-    const temp = `${layout.scratch}/${host.randomHex(20)}`
-    files.writeNew(temp, VERSION)
-    files.rename(temp, layout.version)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENOTDIR') throw readOnly(error, directory)
-    throw asStoreError(error, directory)
-  }
-}
-
-const directoriesOf = (layout: Layout): string[] => [
-  layout.objects,
-  layout.records,
-  layout.traces,
-  layout.roots,
-  layout.profiles,
-  layout.logs,
-  layout.scratch,
-]
-
-function readVersion(host: Host, { directory, version }: Layout): string | undefined {
-  try {
-    return host.files.read(version)?.toString()
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') {
-      throw new MixosError('STORE_FOREIGN', `${directory} is not a directory`, {
-        hint: 'set MIXOS_HOME to an empty directory, or to one that does not exist yet',
-        cause: error,
-      })
-    }
-    throw asStoreError(error, directory)
-  }
-}
-
-const LAYOUT = new Set(['version', 'store', 'db', 'roots', 'profiles', 'log', 'tmp', 'lock'])
-
-/** An error of the operating system as one that names the store and what to do; any other error as it is. */
-export function asStoreError(error: unknown, directory: string): unknown {
-  if (isDiskFull(error)) {
-    return new MixosError('DISK_FULL', `the disk that holds ${directory} is full`, {
-      hint: 'free space with: mixos gc, or set MIXOS_HOME to a directory on a larger disk',
-      cause: error,
-    })
-  }
-  const { code, syscall, path } = error as NodeJS.ErrnoException
-  // Of the user's other files, such as credentials.
-  if (path?.startsWith('/') && !syscall?.startsWith('spawn ') && !path.startsWith(directory))
-    return asFileError(error) ?? error
-  if (code === 'EACCES' && syscall?.startsWith('spawn ')) {
-    return new MixosError('SANDBOX_UNAVAILABLE', `no program of ${directory} can be run`, {
-      hint: 'mount that disk without noexec, or set MIXOS_HOME to a directory on another one',
-      cause: error,
-    })
-  }
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return readOnly(error, directory)
-  return error
-}
-
-function readOnly(cause: unknown, directory: string): MixosError {
-  return new MixosError('STORE_READ_ONLY', `cannot write to ${directory}`, {
-    hint: 'make it writable for this user, or set MIXOS_HOME to another directory',
-    cause,
-  })
 }

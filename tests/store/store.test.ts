@@ -18,7 +18,8 @@ import type { Host } from '../../store/host.ts'
 import { type Change, watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { removeTree } from '../../store/remove.ts'
-import { asStoreError, openStore } from '../../store/store.ts'
+import { openStore } from '../../store/store.ts'
+import { asStoreError } from '../../store/store-error.ts'
 import { addTree, tempDirectory, tempStore, writeTree } from '../helpers/temp-store.ts'
 
 const tree = { 'bin/hi': { executable: '#!/bin/sh\n' }, link: { symlink: 'bin' }, text: 'text' }
