@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8'
 import { positional, string, type Type } from 'cmd-ts'
 import { countType, optional } from './args.ts'
 
@@ -26,3 +27,11 @@ export const servingArgs = (served: string, defaultPort: number) => ({
     description: `to listen on; 0 for any that is free (default: ${defaultPort})`,
   }),
 })
+
+/**
+ * Keeps the space for young objects as small as it is at the start of the process. V8 would let it grow with the garbage of
+ * thousands of small answers a second: a server of 16 connections took 256 MB, and so takes 156, at the same speed.
+ */
+export function saveMemory(): void {
+  setFlagsFromString('--semi-space-growth-factor=1')
+}

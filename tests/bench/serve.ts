@@ -18,6 +18,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { connect as connectSecurely } from 'node:tls'
+import { saveMemory } from '../../cli/serving.ts'
 import { serveCache } from '../../store/cache/serve.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 
@@ -58,6 +59,7 @@ async function serverOf(kind: Kind, directory: string): Promise<number> {
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
     return (server.address() as AddressInfo).port
   }
+  saveMemory()
   const { url } = await serveCache({
     host: nodeHost,
     directory,
@@ -85,37 +87,39 @@ async function compare(): Promise<void> {
     const secure = await start('serve-tls')
     const hello = await start('hello')
     const cat = await start('cat')
-    console.log('work                                            here      floor   ratio')
-    await row('small reads a second, 16 connections', {
+    const [plain, overTls] = children.map(({ pid }) => pid)
+    const peaks = (): string =>
+      [plain, overTls]
+        .map(pid => /VmHWM:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+        .join(', ')
+    console.log(
+      'work                                                  here   floor   ratio  kB at most, without and with TLS',
+    )
+    await row(peaks, 'small reads a second, 16 connections', {
       here: () => smallReads(serve),
       floor: () => smallReads(hello),
     })
-    await row('large reads, MB/s, one connection', {
+    await row(peaks, 'large reads, MB/s, one connection', {
       here: () => largeReads(serve, 1),
       floor: () => largeReads(cat, 1),
     })
-    await row('large reads, MB/s, 8 connections', {
+    await row(peaks, 'large reads, MB/s, 8 connections', {
       here: () => largeReads(serve, 8),
       floor: () => largeReads(cat, 8),
     })
-    await row('large reads over TLS, MB/s (floor: without)', {
+    await row(peaks, 'large reads over TLS, MB/s (floor: without)', {
       here: () => largeReads(secure, 1, 'tls'),
       floor: () => largeReads(serve, 1),
     })
-    await row('large reads over HTTP/2, MB/s (floor: TLS alone)', {
+    await row(peaks, 'large reads over HTTP/2, MB/s (floor: TLS alone)', {
       here: () => largeReadsOverHttp2(secure),
       floor: () => largeReads(secure, 1, 'tls'),
     })
     const silent = (): Promise<number> => besideSilent(serve, () => smallReads(serve))
-    await row('small reads beside 300 silent clients', {
+    await row(peaks, 'small reads beside 300 silent clients', {
       here: silent,
       floor: () => smallReads(serve),
     })
-    const { pid = 0 } = children[0] ?? {}
-    console.log(
-      /VmHWM:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1],
-      'kB at most',
-    )
   } finally {
     for (const child of children) child.kill()
     rmSync(directory, { recursive: true })
@@ -132,6 +136,7 @@ function startOnOneCore(kind: Kind, directory: string): ChildProcess {
 }
 
 async function row(
+  peaks: () => string,
   work: string,
   { here, floor }: Record<'here' | 'floor', () => Promise<number>>,
 ): Promise<void> {
@@ -141,7 +146,7 @@ async function row(
     least = Math.max(least, await floor())
   }
   const columns = [best.toFixed(0), least.toFixed(0), (best / least).toFixed(2)]
-  console.log(work.padEnd(50), ...columns.map(text => text.padStart(7)))
+  console.log(work.padEnd(50), ...columns.map(text => text.padStart(7)), '', peaks())
 }
 
 async function smallReads(port: number): Promise<number> {

@@ -3,7 +3,7 @@ import { command } from 'cmd-ts'
 import { badArgument, pathOption } from '../../args.ts'
 import { absolute, type Context } from '../../context.ts'
 import type { Answer } from '../../report.ts'
-import { LOOPBACK, servingArgs } from '../../serving.ts'
+import { LOOPBACK, saveMemory, servingArgs } from '../../serving.ts'
 
 const DEFAULT_PORT = 8080
 
@@ -43,6 +43,7 @@ async function run(context: Context, args: Args): Promise<Answer> {
   const { signal, report, environment, directory } = context
   const token = environment.MIXOS_CACHE_TOKEN
   const tls = tlsOf(args, path => host.files.read(absolute(path, directory))?.toString())
+  saveMemory()
   const serving = await serveCache({
     host,
     directory: absolute(args.directory, directory),

@@ -4,7 +4,7 @@ import { command, flag } from 'cmd-ts'
 import { badArgument, jsonFlag } from '../../args.ts'
 import { absolute, type Context } from '../../context.ts'
 import type { Answer } from '../../report.ts'
-import { LOOPBACK, servingArgs } from '../../serving.ts'
+import { LOOPBACK, saveMemory, servingArgs } from '../../serving.ts'
 
 const DEFAULT_PORT = 8081
 
@@ -50,6 +50,7 @@ async function run(context: Context, args: Args): Promise<Answer> {
     )
   const tell = (message: string): void => report({ type: 'warning', message })
   let requests = 0
+  saveMemory()
   const serving = await serveCache({
     host,
     directory,
