@@ -1,15 +1,19 @@
 // Run by hand: node tests/bench/builds.ts [STEPS…]
-// What a step costs: trivial builds in sandboxes of their own, two at a time, into an empty store.
-import { mkdtempSync, readFileSync } from 'node:fs'
+// What a step costs: trivial builds in sandboxes of their own, two at a time, into an empty store; beside the same
+// programs in plain sandboxes, which a shell starts and of which nothing is kept.
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bootstrap } from '../../derivations/seeds/bootstrap.ts'
 import { type Derivation, derivation } from '../../graph/derivation.ts'
 import { parseLock } from '../../graph/lock.ts'
+import type { StorePath } from '../../graph/store-path.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { machineMirrors } from '../../store/mirrors.ts'
 import { realize } from '../../store/realize.ts'
 import { removeTree } from '../../store/remove.ts'
+import { BUBBLEWRAP } from '../../store/sandbox/tools.ts'
 import { openStore } from '../../store/store.ts'
 
 const tools = bootstrap(parseLock(readFileSync('flake-free.lock', 'utf8')))
@@ -23,10 +27,35 @@ const step = (number: number): Derivation =>
     inputs: { busybox: tools.busybox },
   })
 
-async function timed(action: () => Promise<unknown>): Promise<string> {
+async function timed(action: () => Promise<unknown>): Promise<number> {
   const start = performance.now()
   await action()
-  return `${((performance.now() - start) / 1000).toFixed(2)} s`
+  return (performance.now() - start) / 1000
+}
+
+const seconds = (time: number): string => `${time.toFixed(2)} s`
+
+/** Runs that many, two at a time, with the namespaces and mounts of a build. */
+function plainSandboxes({
+  busybox,
+  bubblewrap,
+  directory,
+}: {
+  busybox: string
+  bubblewrap: string | undefined
+  directory: string
+}): (count: number) => void {
+  const [build, objects] = ['build', 'objects'].map(name => join(directory, 'tmp', name))
+  for (const path of [build, objects]) mkdirSync(path ?? '')
+  const mounts = `--proc /proc --dev /dev --tmpfs /dev/shm --tmpfs /tmp --ro-bind /etc /etc --bind ${build} /build --dir /mix --bind ${objects} /mix/store --ro-bind ${busybox} /mix/store/busybox --remount-ro /`
+  const sandbox = `${BUBBLEWRAP.join(' ')} --unshare-all --die-with-parent --new-session --uid 1000 --gid 100 --cap-drop ALL ${mounts}`
+  return count => {
+    const each = `${sandbox} /mix/store/busybox sh -c 'echo "$0" >"/build/$0"'`
+    execFileSync(busybox, ['xargs', '-P', '2', '-n', '1', busybox, 'sh', '-c', `${each} "$0"`], {
+      cwd: bubblewrap,
+      input: Array.from({ length: count }, (_, number) => number).join('\n'),
+    })
+  }
 }
 
 async function measure(count: number): Promise<void> {
@@ -40,10 +69,19 @@ async function measure(count: number): Promise<void> {
     signal: new AbortController().signal,
     report: () => undefined,
   }
-  await realize(store, [tools.busybox, tools.bubblewrap], options)
+  const realized = await realize(store, [tools.busybox, tools.bubblewrap], options)
+  const [busybox, bubblewrap] = [tools.busybox, tools.bubblewrap].map(drv =>
+    store.hostPath(realized.get(drv)?.out as StorePath),
+  )
+  const plain = plainSandboxes({ busybox: `${busybox}/usr/bin/busybox`, bubblewrap, directory })
   const steps = Array.from({ length: count }, (_, number) => step(number))
-  console.log(`${count} steps, built: ${await timed(() => realize(store, steps, options))}`)
-  console.log(`${count} steps, nothing to do: ${await timed(() => realize(store, steps, options))}`)
+  const floor = await timed(async () => plain(count))
+  const built = await timed(() => realize(store, steps, options))
+  console.log(`${count} plain sandboxes: ${seconds(floor)}`)
+  console.log(`${count} steps, built: ${seconds(built)}, ${(built / floor).toFixed(2)} x`)
+  console.log(
+    `${count} steps, nothing to do: ${seconds(await timed(() => realize(store, steps, options)))}`,
+  )
   console.log(`peak memory: ${Math.round(process.resourceUsage().maxRSS / 1024)} MB`)
   removeTree(nodeHost, directory)
 }
