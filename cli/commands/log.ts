@@ -18,17 +18,22 @@ export function log(context: Context) {
     handler: async ({ name, file }): Promise<Answer> => {
       const drv = (await loadPackages(context, { file })).get(name)
       const store = await requireHome(context)
-      const path = logPath(store, hashDerivation(drv))
+      const hash = hashDerivation(drv)
+      const path = logPath(store, hash)
       const text = store.host.files.read(path)?.toString('utf8')
       if (text !== undefined)
         return { text: printable(text).replace(/\n$/, ''), record: { path, text } }
-      throw new MixosError(
-        'OBJECT_UNKNOWN',
-        `there is no log of ${labelOf(drv)}: it was not built here`,
-        {
-          hint: `build it with: mixos realize ${name}`,
-        },
-      )
+      throw store.trace(hash)
+        ? new MixosError(
+            'OBJECT_UNKNOWN',
+            `there is no log of ${labelOf(drv)}: it came from a cache, or from an earlier build of the same inputs`,
+            { hint: `build it once more with: mixos realize ${name} --check` },
+          )
+        : new MixosError(
+            'OBJECT_UNKNOWN',
+            `there is no log of ${labelOf(drv)}: it was not built here`,
+            { hint: `build it with: mixos realize ${name}` },
+          )
     },
   })
 }

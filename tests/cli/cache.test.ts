@@ -23,6 +23,11 @@ test('a colleague takes from a cache what was pushed to it, and builds nothing',
   const pulled = await bob.mixos('realize', 'greeting', ...FILE, '--cache', cache)
   t.regex(pulled.stderr, /^substituted greeting-1 \(\d+ bytes\) in \d+\.\d s\n$/)
   t.is(readFileSync(join(pulled.stdout.trim(), 'text'), 'utf8'), 'hello')
+  const log = await bob.mixos('log', 'greeting', ...FILE)
+  t.regex(
+    log.stderr,
+    /^error: there is no log of greeting-1: it came from a cache, .*\nhint: .*--check/,
+  )
   t.is((await bob.mixos('verify')).code, 0)
 })
 
