@@ -12,6 +12,11 @@ export function wasTakenHere({ host, layout }: Store, hash: DerivationHash): boo
   return host.files.lstat(layout.log(hash)) !== undefined
 }
 
+/** For a step that came from a cache after all: what is there is of a build that failed. */
+export function forgetLog({ host, layout }: Store, hash: DerivationHash): void {
+  host.files.unlink(layout.log(hash))
+}
+
 export interface Log {
   readonly path: string
   write(chunk: Buffer): void

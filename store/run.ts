@@ -7,6 +7,7 @@ import { isBuiltin } from './builtins/index.ts'
 import { differences } from './compare.ts'
 import type { Done } from './event.ts'
 import { hasAll, knownIn, substitutesFor } from './known.ts'
+import { forgetLog } from './logs.ts'
 import { type Inputs, Maker } from './maker.ts'
 import { headOf } from './object-closure.ts'
 import type { Realized, RealizeOptions } from './realize.ts'
@@ -191,6 +192,7 @@ export class Run {
       report({ type: 'progress', step: step.hash, done, total: 0 })
     })
     if (!isHere) return undefined
+    forgetLog(this.#store, step.hash)
     const outputs = Object.fromEntries(
       Object.entries(substitute.outputs).map(([name, { path }]) => [name, path]),
     )

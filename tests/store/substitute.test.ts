@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { type Derivation, labelOf } from '../../graph/derivation.ts'
@@ -12,6 +13,7 @@ import { memoryStorage } from '../../store/cache/storages/memory.ts'
 import type { Event } from '../../store/event.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { tracesOf } from '../../store/known.ts'
+import { wasTakenHere } from '../../store/logs.ts'
 import { planOf, realize } from '../../store/realize.ts'
 import type { Store } from '../../store/store.ts'
 import { substituterOf } from '../../store/substituter.ts'
@@ -33,6 +35,15 @@ test('what a colleague has built is taken from the cache, and nothing that it wa
   t.deepEqual(outputs, theirs.trace(hashDerivation(leaf))?.outputs)
   t.is(store.paths().length, 1)
   t.deepEqual(verify(store).problems, [])
+})
+
+test('what comes from a cache was not made here, also where a build of it failed before', async t => {
+  const { cache } = await shared(t, leaf)
+  const store = tempStore(t)
+  writeFileSync(store.layout.log(hashDerivation(leaf)), 'this failed\n')
+  const { events } = await realizing(t, leaf, [cache], store)
+  t.deepEqual(steps(events), ['leaf-1 substituted'])
+  t.false(wasTakenHere(store, hashDerivation(leaf)))
 })
 
 test('what an object refers to comes with it', async t => {
