@@ -67,7 +67,7 @@ test('a pin that is not there is refused with the command that adds it', t => {
 
 const { name: _, ...pinData } = zlib
 const refused: Record<string, readonly [data: unknown, message: string]> = {
-  'a list': [[], 'it is not an object'],
+  'a list': [[], 'it is not a JSON object'],
   'another version': [{ version: 2 }, 'its version is 2, this mixos reads version 1'],
   'no version': [{}, 'its version is undefined'],
   'no pins': [{ version: 1, seeds: {} }, '"pins" is not an object'],
