@@ -15,8 +15,10 @@ export async function runProgram<Context>(
   const { signal } = listenForInterruption(reporter)
   // `mixos graph iso | head`: nobody reads on, so there is nothing left to do.
   stdout.on('error', error => {
-    if (errorCode(error) !== 'EPIPE') reporter.failure(explained(error, name), { asJson: false })
-    exit(errorCode(error) === 'EPIPE' ? 0 : 1)
+    if (errorCode(error) === 'EPIPE') return exit(0)
+    const told = explained(error, name)
+    reporter.failure(told, { asJson: false })
+    exit(exitCodeOf(told))
   })
   // Who watched has gone; the work is for those who asked for it.
   stderr.on('error', () => undefined)

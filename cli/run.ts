@@ -40,8 +40,9 @@ export async function realizeAll(
   context: Context,
   { store, packages, named, links, flags, substituter }: Run,
 ): Promise<ReadonlyMap<Derivation, Outputs>> {
-  const { realize } = await import('../store/realize.ts')
-  for (const link of links.keys()) prepareLink(store, link)
+  const { linksOfOutputs, realize } = await import('../store/realize.ts')
+  for (const [link, drv] of links)
+    for (const at of linksOfOutputs(link, drv).values()) prepareLink(store, at)
   return realize(store, [...new Set(named.values())], {
     ...flags,
     tools: toolsOf(packages),

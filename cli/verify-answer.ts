@@ -7,8 +7,12 @@ export function verifyAnswer({ checked, problems }: Verified): Answer {
   const lines = problems.map(({ at, message }) => `${at}: ${message}`)
   const result =
     problems.length === 0 ? 'all is well' : `${plural(problems.length, 'problem')} found`
+  const isTrace = problems.some(({ path }) => path === undefined)
   return {
-    text: [...lines, `${plural(checked, 'object')} checked: ${result}`].join('\n'),
+    text: [
+      ...lines,
+      `${plural(checked, 'object')} checked: ${result}${isTrace ? '; gc drops the damaged traces' : ''}`,
+    ].join('\n'),
     record: { checked, problems },
     isFailure: problems.length > 0,
   }

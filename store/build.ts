@@ -131,8 +131,8 @@ function environmentOf(
   return { ...FIXED, ...derivation.env, ...Object.fromEntries(paths), BUILD_CORES: String(cores) }
 }
 
-// Bubblewrap takes 9,000 arguments in all, and a mount is three.
-const MOST_OBJECTS = 2900
+// Bubblewrap takes 9,000 arguments in all; a mount is three of them, and so is a variable.
+const MOST = 2900
 // In bytes, of an argument or of `NAME=value`, each with a zero: MAX_ARG_STRLEN, see execve(2).
 const LONGEST_WORD = 128 * 1024
 
@@ -152,9 +152,10 @@ function checkSizes(
   const refuse = (what: string, hint: string): never => {
     throw new MixosError('BUILD_LIMIT', `${labelOf(derivation)} ${what}`, { hint })
   }
-  if (closure.size > MOST_OBJECTS)
+  const variables = Object.keys(env).length
+  if (closure.size + variables > MOST)
     refuse(
-      `needs ${closure.size} objects, and a build may see at most ${MOST_OBJECTS}`,
+      `needs ${closure.size} objects and ${variables} variables, and a build may have ${MOST} of both together`,
       'gather some of them in a step of its own, and take that as the input',
     )
   const words = new Map([

@@ -12,7 +12,7 @@ export function wasTakenHere({ host, layout }: Store, hash: DerivationHash): boo
   return host.files.lstat(layout.log(hash)) !== undefined
 }
 
-/** For a step that came from a cache after all: what is there is of a build that failed. */
+/** For a step that was not taken here after all: what is there is of a build that failed. */
 export function forgetLog({ host, layout }: Store, hash: DerivationHash): void {
   host.files.unlink(layout.log(hash))
 }

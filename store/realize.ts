@@ -1,5 +1,6 @@
 import { type Derivation, firstOutput } from '../graph/derivation.ts'
 import { type Outputs, type Plan, plan } from '../graph/plan.ts'
+import type { StorePath } from '../graph/store-path.ts'
 import { isBuiltin } from './builtins/index.ts'
 import type { Report } from './event.ts'
 import { knownIn, substitutesFor } from './known.ts'
@@ -41,6 +42,28 @@ export interface RealizeOptions {
   readonly links?: ReadonlyMap<string, Derivation>
   readonly signal: AbortSignal
   readonly report: Report
+}
+
+/** Where a root is linked, by output. */
+export function linksOfOutputs(link: string, drv: Derivation): ReadonlyMap<string, string> {
+  const at = (name: string) => (name === firstOutput(drv) ? link : `${link}-${name}`)
+  return new Map(drv.outputs.map(name => [name, at(name)]))
+}
+
+/** Links what can be linked, and gives why the rest cannot. */
+async function linkAll(
+  store: Store,
+  realized: Realized,
+  links: ReadonlyMap<string, Derivation>,
+): Promise<unknown[]> {
+  const failures: unknown[] = []
+  for (const [link, drv] of links) {
+    const outputs = realized.get(drv)
+    for (const [name, at] of outputs ? linksOfOutputs(link, drv) : []) {
+      await addRoot(store, at, outputs?.[name] as StorePath).catch(error => failures.push(error))
+    }
+  }
+  return failures
 }
 
 export type Realized = ReadonlyMap<Derivation, Outputs>
@@ -93,12 +116,9 @@ export async function realize(
     await using run = new Run(store, planned, options)
     const realized = await run.finish(roots)
     // Also after a failure: what was made for hours is not for the next collection.
-    for (const [link, drv] of options.links ?? []) {
-      for (const [name, path] of Object.entries(realized.get(drv) ?? {})) {
-        await addRoot(store, name === firstOutput(drv) ? link : `${link}-${name}`, path)
-      }
-    }
+    const unlinked = await linkAll(store, realized, options.links ?? new Map())
     run.throwIfFailed()
+    if (unlinked.length > 0) throw unlinked[0]
     if (options.check) await run.check(roots)
     return realized
   } catch (error) {

@@ -159,6 +159,8 @@ export class Run {
     const { derivation } = step
     const here = this.#store.trace(resolved)
     if (here) {
+      // What is there is of a build that failed.
+      if (here.derivation !== step.hash) forgetLog(this.#store, step.hash)
       const rank = this.#ranks.get(derivation) ?? 0
       return this.#light.run(rank, () => this.#done(step, resolved, 'reused', here.outputs))
     }

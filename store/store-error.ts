@@ -11,7 +11,12 @@ export function asStoreError(error: unknown, directory: string): unknown {
   }
   const { code, syscall, path } = error as NodeJS.ErrnoException
   // Of the user's other files, such as credentials.
-  if (path?.startsWith('/') && !syscall?.startsWith('spawn ') && !path.startsWith(directory))
+  if (
+    path?.startsWith('/') &&
+    !syscall?.startsWith('spawn ') &&
+    path !== directory &&
+    !path.startsWith(`${directory}/`)
+  )
     return asFileError(error) ?? error
   if (code === 'EACCES' && syscall?.startsWith('spawn ')) {
     return new MixosError('SANDBOX_UNAVAILABLE', `no program of ${directory} can be run`, {

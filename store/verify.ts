@@ -100,7 +100,11 @@ function* differencesOf(store: Store, path: StorePath): Generator<OfObject> {
     yield { message: `it refers to ${missing}, which is not in the store`, missing }
   const expected = new Set(entries.map(entry => entry.path))
   for (const entry of entries) {
-    const problem = problemOf(store, path, entry)
+    let problem: string | undefined
+    const unreadable = noting(() => {
+      problem = problemOf(store, path, entry)
+    })
+    problem ??= unreadable
     if (problem) yield { message: `${entry.path || '(the object itself)'}: ${problem}` }
     if (entry.type !== 'directory' || problem) continue
     for (const name of store.host.files.list(join(store.hostPath(path), entry.path))) {
@@ -157,7 +161,7 @@ function hashFile(store: Store, at: string, own: Self): string | undefined {
   try {
     const stream = blake3Stream()
     for (let position = 0; ; ) {
-      const read = files.readInto(fd, buffer)
+      const read = named(at, () => files.readInto(fd, buffer))
       if (read === 0) return stream.hex()
       const chunk = buffer.subarray(0, read)
       if (!maskSelf(chunk, { ...own, position })) return undefined
@@ -166,6 +170,15 @@ function hashFile(store: Store, at: string, own: Self): string | undefined {
     }
   } finally {
     files.close(fd)
+  }
+}
+
+/** An error of reading, which knows the number of the file alone, gets its path. */
+function named<T>(path: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw Object.assign(error as NodeJS.ErrnoException, { path })
   }
 }
 

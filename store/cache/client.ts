@@ -72,7 +72,11 @@ export function clientOf(
     hasTold = true
     const path = Object.values(other.outputs)[0]?.path
     const message = `${signer.name} of the cache ${name} says otherwise than those who are believed, such as ${path}`
-    report({ type: 'warning', message, hint: 'compare all with: mixos realize NAME --challenge' })
+    report({
+      type: 'warning',
+      message,
+      hint: 'build it here and compare with: mixos realize NAME --check --challenge',
+    })
   }
   const giveUp = (error: unknown): undefined => {
     signal.throwIfAborted()

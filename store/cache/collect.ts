@@ -45,7 +45,7 @@ export async function collectCache(
   const isKept = ({ path, modified }: StoredFile): boolean =>
     modified >= since || modified >= youngerThan || keep.has(path.split('/')[1] ?? '')
   const roots = await rootsOf(storage, traces.filter(isKept), signal)
-  for (const { closure } of (await readPublished(storage, signal)).index.packages)
+  for (const { closure } of (await readPublished(storage, { signal })).index.packages)
     for (const path of closure) roots.add(path)
   const objects = await listed(storage, 'object', signal)
   const { indexes, damaged } = await indexesOf(storage, objects, signal)

@@ -81,9 +81,23 @@ export async function pushObjects(
   storage: WritableStorage,
   roots: readonly StorePath[],
   options: Pick<PushOptions, 'signal' | 'report'>,
-  round = 1,
 ): Promise<Omit<Pushed, 'signed'>> {
-  const { signal, report } = options
+  for (let round = 0; round < ROUNDS; round++) {
+    const pushed = await pushOnce(store, storage, roots, options)
+    if (pushed) return pushed
+  }
+  throw new MixosError('CACHE_INCOMPLETE', `${storage.name} does not keep the packs it is given`, {
+    hint: 'is somebody collecting its garbage over and over? Look at it with: mixos cache verify CACHE',
+  })
+}
+
+/** Undefined where packs went meanwhile that it relied on. */
+async function pushOnce(
+  store: Store,
+  storage: WritableStorage,
+  roots: readonly StorePath[],
+  { signal, report }: Pick<PushOptions, 'signal' | 'report'>,
+): Promise<Omit<Pushed, 'signed'> | undefined> {
   await initialise(storage, signal)
   const order = topologicalOrder(
     objectClosure(store, roots),
@@ -114,16 +128,7 @@ export async function pushObjects(
     await packer.finish()
   }
   await writer.finish()
-  if (await withdrawn(storage, await Promise.all(written), signal)) {
-    if (round < ROUNDS) return pushObjects(store, storage, roots, options, round + 1)
-    throw new MixosError(
-      'CACHE_INCOMPLETE',
-      `${storage.name} does not keep the packs it is given`,
-      {
-        hint: 'is somebody collecting its garbage over and over? Look at it with: mixos cache verify',
-      },
-    )
-  }
+  if (await withdrawn(storage, await Promise.all(written), signal)) return undefined
   return { objects: order.length, present: order.length - missing.length, bytes }
 }
 

@@ -7,7 +7,6 @@ import {
   type PackageIndex,
 } from '../../graph/package-index.ts'
 import type { StorePath } from '../../graph/store-path.ts'
-import type { SecretKey } from '../cache/keys.ts'
 import { pushObjects } from '../cache/push.ts'
 import type { WritableStorage } from '../cache/storage.ts'
 import { directoryStorage } from '../cache/storages/directory.ts'
@@ -17,7 +16,7 @@ import type { Store } from '../store.ts'
 import { entriesOf, packageInfoOf } from './entries.ts'
 import type { RepositoryKeys } from './keys.ts'
 import { INDEX, indexPath, metadataPath, ROOT, TIMESTAMP, TUF } from './layout.ts'
-import { type Published, readPublished } from './published.ts'
+import { type Published, type Root, readPublished } from './published.ts'
 import {
   fileInfo,
   type Json,
@@ -82,7 +81,8 @@ export async function publish(store: Store, options: PublishOptions): Promise<Pu
   const lock = await pathLock(host, `${directory}/.mixos-repository.lock`, { signal })
   const storage = directoryStorage(host, directory)
   try {
-    const before = await readPublished(storage, signal)
+    const before = await readPublished(storage, { rootKeys: options.keys.root, signal })
+    if (before.versions.timestamp === 0) await requireNew(storage, signal)
     // Before anything is written, since the keys may be wrong.
     const root = rootAfter(before.root, options)
     const pushed = await pushObjects(store, storage, packages, { signal, report })
@@ -96,11 +96,6 @@ export async function publish(store: Store, options: PublishOptions): Promise<Pu
   } finally {
     lock.release()
   }
-}
-
-interface Root {
-  readonly signed: Signed
-  readonly bytes: Uint8Array
 }
 
 interface File {
@@ -178,7 +173,6 @@ function rootAfter(before: Root | undefined, options: PublishOptions): Root {
       hint: 'put root.secret beside the other keys for this time',
     })
   }
-  if (before) checkMaySign(before.signed, keys.root)
   const byRole = { root: rootKey, ...pick(keys) }
   const known = Object.values(byRole).map(key => [tufKeyId(tufKeyOf(key)), tufKeyOf(key)])
   const roles = ROLES.map(role => [
@@ -191,7 +185,8 @@ function rootAfter(before: Root | undefined, options: PublishOptions): Root {
     roles: Object.fromEntries(roles),
   }
   const signed = signedOf('root', (before?.signed.version ?? 0) + 1, end, rest)
-  return { signed, bytes: signMetadata(signed, keys.root) }
+  const bytes = signMetadata(signed, keys.root)
+  return { ...JSON.parse(bytes.toString()), signed, bytes }
 }
 
 const pick = ({ targets, snapshot, timestamp }: RepositoryKeys) => ({
@@ -202,18 +197,6 @@ const pick = ({ targets, snapshot, timestamp }: RepositoryKeys) => ({
 
 function keyIdsOf({ roles }: Signed, role: Role): unknown {
   return (roles as Record<string, { keyids?: unknown } | undefined> | undefined)?.[role]?.keyids
-}
-
-/** Clients believe new root metadata only with the signature of a key that the old one names. */
-function checkMaySign(before: Signed, keys: readonly SecretKey[]): void {
-  const believed = keyIdsOf(before, 'root') as readonly string[]
-  const ours = keys.map(key => tufKeyId(tufKeyOf(key)))
-  if (ours.some(id => believed.includes(id))) return
-  throw new MixosError(
-    'KEY_INVALID',
-    `clients of this repository believe the root key ${believed.join(', ')}, this one is ${ours.join(', ')}`,
-    { hint: 'sign with the old root key too: --old-root-key FILE; or publish to a new directory' },
-  )
 }
 
 function indexAfter(
@@ -238,13 +221,24 @@ function indexAfter(
   return { packages: [...byName.values()].sort(byNameAndVersion) }
 }
 
+/** Throws REPOSITORY_INVALID where a finished publication has lost its timestamp: versions would begin anew. */
+async function requireNew(storage: WritableStorage, signal: AbortSignal): Promise<void> {
+  for await (const { path } of storage.list(`${TUF}/`, { signal })) {
+    const [, version = 0] = /\/(\d+)\.(?:snapshot|targets)\.json$/.exec(path) ?? []
+    if (Number(version) <= 1) continue
+    throw new MixosError('REPOSITORY_INVALID', `${storage.name} has ${path}, but no ${TIMESTAMP}`, {
+      hint: 'restore that file from a copy: clients refuse an index whose versions begin anew',
+    })
+  }
+}
+
 /** What the last publication needed stays for those who began to read it. */
 async function prune(
   storage: WritableStorage,
   { versions, indexHash }: Published,
   signal: AbortSignal,
 ): Promise<void> {
-  const now = await readPublished(storage, signal)
+  const now = await readPublished(storage, { signal })
   const indexes = [indexHash, now.indexHash].flatMap(hash =>
     hash === undefined ? [] : [indexPath(hash)],
   )

@@ -1,12 +1,28 @@
 import { MixosError } from '../../graph/error.ts'
 import { type PackageIndex, parsePackageIndex } from '../../graph/package-index.ts'
+import type { SecretKey } from '../cache/keys.ts'
 import type { CacheStorage } from '../cache/storage.ts'
 import { INDEX, indexPath, LIMITS, metadataPath, ROOT, TIMESTAMP } from './layout.ts'
-import { fieldsOf, isSignedFor, type Metadata, type Role, type Signed, sha256 } from './tuf.ts'
+import {
+  fieldsOf,
+  isSignedByAny,
+  isSignedFor,
+  type Metadata,
+  type Role,
+  type Signed,
+  sha256,
+  tufKeyId,
+  tufKeyOf,
+} from './tuf.ts'
+
+export interface Root extends Metadata {
+  /** The whole file. */
+  readonly bytes: Uint8Array
+}
 
 /** What a repository's own directory holds: the last publication that was finished. */
 export interface Published {
-  readonly root: { readonly signed: Signed; readonly bytes: Uint8Array } | undefined
+  readonly root: Root | undefined
   readonly versions: Readonly<Record<'targets' | 'snapshot' | 'timestamp', number>>
   readonly index: PackageIndex
   /** SHA-256 of the file of the index. */
@@ -14,16 +30,23 @@ export interface Published {
 }
 
 /**
- * Reads what the directory offers, and believes what the keys have signed that its root metadata names: whoever can write
- * to the directory alone cannot have anything signed by the next publication. Times are not looked at, since what has
- * expired is what is signed anew. Throws REPOSITORY_INVALID, naming the file, for what `publish` would not have written.
+ * Reads what the directory offers, and believes what the keys have signed that its root metadata names. With root keys, one
+ * of them must have signed that metadata: then whoever can write to the directory alone cannot have anything signed by the
+ * next publication. Times are not looked at, since what has expired is what is signed anew.
+ *
+ * Throws REPOSITORY_INVALID, naming the file, for what `publish` would not have written, and KEY_INVALID where the keys are
+ * not those that clients of the repository believe.
  */
 export async function readPublished(
   storage: CacheStorage,
-  signal: AbortSignal,
+  { rootKeys = [], signal }: { rootKeys?: readonly SecretKey[]; signal: AbortSignal },
 ): Promise<Published> {
   const read = (path: string, limit: number) => storage.read(path, { signal, limit })
-  const root = await newestRoot(storage, signal)
+  const chain = await rootChain(storage, signal)
+  const root = chain.at(-1)
+  if (root && rootKeys.length > 0 && !isSignedByAny(rootKeys, root)) throw notOurs(root, rootKeys)
+  // A publication that was killed while it changed keys has left an index that the root metadata before vouches for.
+  const vouching = chain.slice(-2).filter(one => one === root || isSignedByAny(rootKeys, one))
   const timestampBytes = await read(TIMESTAMP, LIMITS.timestamp)
   if (!timestampBytes) {
     const versions = { targets: 0, snapshot: 0, timestamp: 0 }
@@ -33,7 +56,7 @@ export async function readPublished(
   const believed = (bytes: Uint8Array, role: Role, path: string): Signed => {
     const where = `${storage.name}/${path}`
     const metadata = metadataIn(bytes, role, where)
-    if (isSignedFor(role, metadata, root.signed)) return metadata.signed
+    if (vouching.some(one => isSignedFor(role, metadata, one.signed))) return metadata.signed
     throw damaged(where, `is not signed by the key that root metadata ${root.signed.version} names`)
   }
   /** What another file names by its version, its length and its hash. */
@@ -71,9 +94,9 @@ export async function readPublished(
  * From the first on, each signed by its own keys and by those of the one before, as clients follow them. A publication
  * that was killed may have written one that `root.json` does not show yet.
  */
-async function newestRoot(storage: CacheStorage, signal: AbortSignal): Promise<Published['root']> {
+async function rootChain(storage: CacheStorage, signal: AbortSignal): Promise<Root[]> {
   const read = (path: string) => storage.read(path, { signal, limit: LIMITS.root })
-  let newest: Published['root']
+  const chain: Root[] = []
   for (let version = 1; ; version++) {
     const path = metadataPath('root', version)
     const bytes = await read(path)
@@ -83,19 +106,19 @@ async function newestRoot(storage: CacheStorage, signal: AbortSignal): Promise<P
     const { signed } = metadata
     if (signed.version !== version)
       throw damaged(where, `says that it is version ${signed.version}`)
-    for (const root of [signed, newest?.signed ?? signed]) {
+    for (const root of [signed, chain.at(-1)?.signed ?? signed]) {
       if (!isSignedFor('root', metadata, root))
         throw damaged(
           where,
           `is not signed by the root key that root metadata ${root.version} names`,
         )
     }
-    newest = { signed, bytes }
+    chain.push({ ...metadata, bytes })
   }
   const copy = await read(ROOT)
   const shown = copy ? metadataIn(copy, 'root', `${storage.name}/${ROOT}`).signed.version : 0
-  const last = newest?.signed.version ?? 0
-  if (shown <= last) return newest
+  const last = chain.length
+  if (shown <= last) return chain
   const path = metadataPath('root', last + 1)
   throw damaged(`${storage.name}/${path}`, `is missing, and ${ROOT} is version ${shown}`)
 }
@@ -123,6 +146,17 @@ function metadataIn(bytes: Uint8Array, role: Role, where: string): Metadata {
     if (!(error instanceof SyntaxError)) throw error
   }
   throw damaged(where, `is not metadata of the role ${role}`)
+}
+
+/** Clients believe new root metadata only with the signature of a key that the old one names. */
+function notOurs({ signed }: Root, keys: readonly SecretKey[]): MixosError {
+  const believed = fieldsOf(fieldsOf(signed.roles).root).keyids
+  const ours = keys.map(key => tufKeyId(tufKeyOf(key))).join(', ')
+  return new MixosError(
+    'KEY_INVALID',
+    `clients of this repository believe the root key ${believed}, this one is ${ours}, which did not sign root metadata ${signed.version}`,
+    { hint: 'sign with the old root key too: --old-root-key FILE; or publish to a new directory' },
+  )
 }
 
 function damaged(where: string, what: string): MixosError {

@@ -74,6 +74,16 @@ export function isSignedFor(role: Role, { signed, signatures }: Metadata, root: 
   return signers.size >= threshold
 }
 
+/** True where one of these keys has signed. */
+export function isSignedByAny(keys: readonly SecretKey[], metadata: Metadata): boolean {
+  const known = keys.map(key => [tufKeyId(tufKeyOf(key)), tufKeyOf(key)] as const)
+  const root = signedOf('root', 1, 0, {
+    keys: Object.fromEntries(known),
+    roles: { root: { keyids: known.map(([id]) => id), threshold: 1 } },
+  })
+  return isSignedFor('root', metadata, root)
+}
+
 /** RFC 8410: what comes before the 32 bytes in DER. */
 const PUBLIC_DER = '302a300506032b6570032100'
 

@@ -214,6 +214,22 @@ test('a link is made for a root, and keeps it', async t => {
   t.deepEqual((await collect(store, quietly())).objects, [])
 })
 
+test('a failure is told of before a link that cannot be made, and all others are made', async t => {
+  const store = tempStore(t)
+  const [one, two, bad] = [filesStep('one', {}), filesStep('two', {}), broken('bad')]
+  const directory = tempDirectory(t)
+  const at = (name: string): string => join(directory, name)
+  writeFileSync(at('one'), 'precious')
+  const links = new Map([
+    [at('one'), one],
+    [at('two'), two],
+  ])
+  const failing = realizing(store, [one, bad, two], { links, keepGoing: true })
+  t.is((await t.throwsAsync<MixosError>(failing)).code, 'DERIVATION_INVALID')
+  t.true(store.hostPath('x' as never).startsWith(join(readlinkSync(at('two')), '..')))
+  t.is((await t.throwsAsync<MixosError>(realizing(store, [one], { links }))).code, 'BAD_ARGUMENT')
+})
+
 test('what was collected meanwhile is made again, also by the same store', async t => {
   const store = tempStore(t)
   const root = threeSteps()

@@ -24,6 +24,7 @@ import { directoryStorage } from '../../store/cache/storages/directory.ts'
 import { workersOn } from '../../store/cache/workers.ts'
 import { watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
+import { signMetadata, tufKeyId, tufKeyOf } from '../../store/repository/tuf.ts'
 import { slotsOf } from '../../store/slots.ts'
 import { openStore } from '../../store/store.ts'
 import { knownIndex, openRepository, updateIndex } from '../../store/target/repository.ts'
@@ -391,6 +392,60 @@ for (const [name, forge] of Object.entries(FORGERIES)) {
     t.deepEqual(readFileSync(path), forged)
   })
 }
+
+test('a publication takes over nothing where another key vouches for the root metadata', async t => {
+  const { store, program, directory } = await repository(t)
+  const [ours, theirs] = [keysOf('a'), keysOf('b')]
+  const evil = await addPackage(store, 'evil')
+  rmSync(join(directory, 'tuf'), { recursive: true })
+  await published(store, directory, [evil], { keys: theirs })
+  // It names our key too, and so it is one of those that may sign the next.
+  const path = join(directory, 'tuf', '1.root.json')
+  const { signed } = JSON.parse(readFileSync(path, 'utf8'))
+  const [root] = ours.root
+  if (!root) return t.fail()
+  signed.roles.root.keyids.push(tufKeyId(tufKeyOf(root)))
+  signed.keys[tufKeyId(tufKeyOf(root))] = tufKeyOf(root)
+  writeFileSync(path, signMetadata(signed, theirs.root))
+  writeFileSync(join(directory, 'tuf', 'root.json'), signMetadata(signed, theirs.root))
+  const error = await refusal(t, published(store, directory, [program], { keep: true, keys: ours }))
+  t.is(error.code, 'KEY_INVALID')
+  t.regex(error.message, /which did not sign root metadata 1$/)
+})
+
+test('a change of keys that is killed anywhere is completed by the next publication', async t => {
+  const { store, program, directory } = await repository(t)
+  const [before, after] = [keysOf('a'), keysOf('b')]
+  const keys = { ...after, root: [...after.root, ...before.root] }
+  const copy = join(memoryDirectory(t), 'copy')
+  let isPast = false
+  for (let at = 0; !isPast; at++) {
+    rmSync(copy, { recursive: true, force: true })
+    cpSync(directory, copy, { recursive: true })
+    let changes = 0
+    const host = watchedHost(nodeHost, (_, path) => {
+      if (path.startsWith(copy) && changes++ === at) throw new Error('killed')
+    })
+    const error = await published({ ...store, host }, copy, [program], { keys }).catch(
+      error => error,
+    )
+    isPast = !(error instanceof Error)
+    const { index } = await published(store, copy, [], { keep: true, keys })
+    t.deepEqual(
+      index.packages.map(({ name }) => name),
+      ['program'],
+      `killed at ${at}`,
+    )
+  }
+})
+
+test('a publication does not begin anew where its timestamp is gone', async t => {
+  const { store, program, directory } = await repository(t)
+  await published(store, directory, [program])
+  rmSync(join(directory, 'tuf', 'timestamp.json'))
+  const error = await refusal(t, published(store, directory, [program]))
+  t.regex(error.message, /has tuf\/2\.(snapshot|targets)\.json, but no tuf\/timestamp\.json/)
+})
 
 test('a publication tells of root metadata that is missing in between', async t => {
   const { store, program, directory } = await repository(t)

@@ -112,6 +112,24 @@ test('the bytes around its own name are compared too', async t => {
   t.regex(verify(store).problems[0]?.message ?? '', /^a: expected b3:/)
 })
 
+test('a file that the disk cannot read is a problem, and the others are read', async t => {
+  const { store, path } = await setUp(t)
+  const eio = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read' })
+  let reads = 0
+  const files = {
+    ...store.host.files,
+    readInto: (fd: number, buffer: Uint8Array) => {
+      if (reads++ === 0) throw eio
+      return store.host.files.readInto(fd, buffer)
+    },
+  }
+  const { problems } = verify({ ...store, host: { ...store.host, files } })
+  t.is(problems.length, 1)
+  t.regex(problems[0]?.message ?? '', /^bin\/hi: i\/o error, read '.*bin\/hi'$/)
+  t.is(problems[0]?.path, path)
+  t.true(reads > 2)
+})
+
 test('a record without its tree is a problem', async t => {
   const { store, path } = await setUp(t)
   removeTree(nodeHost, store.hostPath(path))

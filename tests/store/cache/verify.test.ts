@@ -40,6 +40,14 @@ test('a signature by a key that is trusted is verified', async t => {
   t.deepEqual((await verifyCache(store, storage, { ...checked, keys: [] })).problems, [])
 })
 
+test('whose clock is wrong drops nothing', async t => {
+  const { store, storage, files } = await sharedCache(t)
+  const early = { ...store, host: { ...store.host, now: () => 0 } }
+  const before = [...files.keys()]
+  t.deepEqual((await verifyCache(early, storage, { ...checked, drop: true })).problems, [])
+  t.deepEqual([...files.keys()], before)
+})
+
 test('what is damaged is dropped, and the next push writes it anew', async t => {
   const { store, storage, files, pushAgain } = await sharedCache(t)
   for (const [path, data] of files) {
