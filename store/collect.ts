@@ -17,11 +17,11 @@ export interface Collected {
   readonly objects: readonly StorePath[]
   /** Of those objects' files. */
   readonly bytes: number
-  /** Everything else: what a crash left, traces of what is gone, logs of steps that have no trace. Paths on this machine. */
+  /** Everything else: what a crash left, traces of what is gone, logs without a trace. Paths on this machine. */
   readonly leftovers: readonly string[]
 }
 
-/** What a collection would delete now, were these links of generations or packages no roots. */
+/** What a collection would delete now, if the forgotten links were no roots. */
 export function garbageOf(store: Store, forgotten: ReadonlySet<string> = new Set()): Collected {
   const { host, layout } = store
   const valid = store.paths()
@@ -37,18 +37,17 @@ export function garbageOf(store: Store, forgotten: ReadonlySet<string> = new Set
   const list = (directory: string): string[] =>
     host.files.list(directory).map(name => join(directory, name))
   const records = new Set(valid.map(path => layout.record(digestOfPath(path))))
-  const traces = list(layout.traces)
-  const deadTraces = traces.filter(path => !leadsToOnly(live, host.files.read(path), path))
-  const keptTraces = new Set(traces.map(path => basename(path)))
-  for (const path of deadTraces) keptTraces.delete(basename(path))
+  const isLive = (path: string) => leadsToOnly(live, host.files.read(path), path)
+  const traces = Map.groupBy(list(layout.traces), isLive)
+  const kept = new Set(traces.get(true)?.map(path => basename(path)))
   const leftovers = [
     ...list(layout.scratch),
     ...list(layout.objects).filter(
       path => !isValid.has(parseStorePath(path.slice(layout.objects.length + 1)) as StorePath),
     ),
     ...list(layout.records).filter(path => !records.has(path)),
-    ...deadTraces,
-    ...list(layout.logs).filter(path => !keptTraces.has(basename(path, '.log'))),
+    ...(traces.get(false) ?? []),
+    ...list(layout.logs).filter(path => !kept.has(basename(path, '.log'))),
     ...staleRoots(store),
   ]
   const bytes = objects.reduce((sum, path) => sum + (headOf(store, path)?.size ?? 0), 0)

@@ -33,8 +33,9 @@ const MAX_ROUNDS = 5
 /**
  * Leaves the bytes of a fetch at `path`, verified. Asks every URL and every mirror in order; one that
  * is down, slow, cut off or serves anything else is passed over, and what it did serve is resumed from
- * the next. Gives the URL that served the last of them, or undefined where all were here. Throws HASH_MISMATCH where nothing but other files was found, else FETCH_FAILED with what
- * each URL did, or CANCELLED.
+ * the next. Gives the URL that served the last of them, or undefined where all were here. Throws
+ * HASH_MISMATCH where nothing but other files was found, else FETCH_FAILED with what each URL did, or
+ * CANCELLED.
  */
 export async function fetchPinned(
   host: Host,

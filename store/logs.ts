@@ -8,13 +8,13 @@ export function logPath(store: Store, hash: DerivationHash): string {
 }
 
 /** True for a step that was taken here; false for one that came from a cache or was known by what its inputs became. */
-export function wasTakenHere({ host, layout }: Store, hash: DerivationHash): boolean {
-  return host.files.lstat(layout.log(hash)) !== undefined
+export function wasTakenHere(store: Store, hash: DerivationHash): boolean {
+  return store.host.files.lstat(logPath(store, hash)) !== undefined
 }
 
 /** For a step that was not taken here after all: what is there is of a build that failed. */
-export function forgetLog({ host, layout }: Store, hash: DerivationHash): void {
-  host.files.unlink(layout.log(hash))
+export function forgetLog(store: Store, hash: DerivationHash): void {
+  store.host.files.unlink(logPath(store, hash))
 }
 
 export interface Log {
@@ -29,7 +29,7 @@ const LAST_LINES = 20
 // In characters; a longer one is shown as several. The file has it whole.
 const LONGEST_LINE = 1 << 16
 
-/** Starts the log of a step anew: that there is one says that the step was taken here. Every line also goes to `onLine`. */
+/** Starts the log of a step anew; that there is one says that it was taken here. Every line also goes to `onLine`. */
 export function openLog(store: Store, hash: DerivationHash, onLine: (line: string) => void): Log {
   const { files } = store.host
   const path = logPath(store, hash)

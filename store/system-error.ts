@@ -11,7 +11,16 @@ export function asFileError(error: unknown): MixosError | undefined {
   const { code = '', path } = error as NodeJS.ErrnoException
   const hint = HINTS[code]
   if (hint === undefined || path === undefined) return undefined
-  return new MixosError('FILE_UNAVAILABLE', reasonOf(error), { hint, cause: undefined })
+  return new MixosError('FILE_UNAVAILABLE', reasonOf(error), { hint })
+}
+
+/** Gives an error of reading, where the file is known by its number alone, the file's name. */
+export function naming<T>(path: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw Object.assign(error as NodeJS.ErrnoException, { path })
+  }
 }
 
 /** The operating system's own words, without its code: `permission denied, open '/etc/shadow'`. */

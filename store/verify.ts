@@ -11,7 +11,7 @@ import {
 } from '../graph/store-path.ts'
 import { recordOf } from './object-closure.ts'
 import type { Store } from './store.ts'
-import { asFileError, reasonOf } from './system-error.ts'
+import { asFileError, naming, reasonOf } from './system-error.ts'
 import { parseTrace } from './traces.ts'
 
 export interface Problem {
@@ -55,16 +55,18 @@ export function verify(
 function damagedTraces({ host, layout }: Store): Problem[] {
   return host.files.list(layout.traces).flatMap(name => {
     const at = join(layout.traces, name)
-    const problem = noting(() => parseTrace(host.files.read(at)?.toString() ?? '', name, at))
+    const problem = noting(() => {
+      parseTrace(host.files.read(at)?.toString() ?? '', name, at)
+      return undefined
+    })
     return problem ? [{ at, message: problem.replace(`${at}: `, '') }] : []
   })
 }
 
-/** Why that cannot be read; undefined where it can. */
-function noting(read: () => unknown): string | undefined {
+/** What is found wrong, or else why nothing can be found. */
+function noting(look: () => string | undefined): string | undefined {
   try {
-    read()
-    return undefined
+    return look()
   } catch (error) {
     if (error instanceof MixosError) return error.message
     if (asFileError(error)) return reasonOf(error)
@@ -90,6 +92,7 @@ function problemsOf(store: Store, path: StorePath): OfObject[] {
   const problems: OfObject[] = []
   const unreadable = noting(() => {
     for (const problem of differencesOf(store, path)) problems.push(problem)
+    return undefined
   })
   return unreadable === undefined ? problems : [...problems, { message: unreadable }]
 }
@@ -100,11 +103,7 @@ function* differencesOf(store: Store, path: StorePath): Generator<OfObject> {
     yield { message: `it refers to ${missing}, which is not in the store`, missing }
   const expected = new Set(entries.map(entry => entry.path))
   for (const entry of entries) {
-    let problem: string | undefined
-    const unreadable = noting(() => {
-      problem = problemOf(store, path, entry)
-    })
-    problem ??= unreadable
+    const problem = noting(() => problemOf(store, path, entry))
     if (problem) yield { message: `${entry.path || '(the object itself)'}: ${problem}` }
     if (entry.type !== 'directory' || problem) continue
     for (const name of store.host.files.list(join(store.hostPath(path), entry.path))) {
@@ -161,7 +160,7 @@ function hashFile(store: Store, at: string, own: Self): string | undefined {
   try {
     const stream = blake3Stream()
     for (let position = 0; ; ) {
-      const read = named(at, () => files.readInto(fd, buffer))
+      const read = naming(at, () => files.readInto(fd, buffer))
       if (read === 0) return stream.hex()
       const chunk = buffer.subarray(0, read)
       if (!maskSelf(chunk, { ...own, position })) return undefined
@@ -170,15 +169,6 @@ function hashFile(store: Store, at: string, own: Self): string | undefined {
     }
   } finally {
     files.close(fd)
-  }
-}
-
-/** An error of reading, which knows the number of the file alone, gets its path. */
-function named<T>(path: string, read: () => T): T {
-  try {
-    return read()
-  } catch (error) {
-    throw Object.assign(error as NodeJS.ErrnoException, { path })
   }
 }
 

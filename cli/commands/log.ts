@@ -23,17 +23,13 @@ export function log(context: Context) {
       const text = store.host.files.read(path)?.toString('utf8')
       if (text !== undefined)
         return { text: printable(text).replace(/\n$/, ''), record: { path, text } }
-      throw store.trace(hash)
-        ? new MixosError(
-            'OBJECT_UNKNOWN',
-            `there is no log of ${labelOf(drv)}: it came from a cache, or from an earlier build of the same inputs`,
-            { hint: `build it once more with: mixos realize ${name} --check` },
-          )
-        : new MixosError(
-            'OBJECT_UNKNOWN',
-            `there is no log of ${labelOf(drv)}: it was not built here`,
-            { hint: `build it with: mixos realize ${name}` },
-          )
+      const [why, hint] = store.trace(hash)
+        ? [
+            'it came from a cache, or from an earlier build of the same inputs',
+            `build it once more with: mixos realize ${name} --check`,
+          ]
+        : ['it was not built here', `build it with: mixos realize ${name}`]
+      throw new MixosError('OBJECT_UNKNOWN', `there is no log of ${labelOf(drv)}: ${why}`, { hint })
     },
   })
 }

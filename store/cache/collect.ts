@@ -6,7 +6,7 @@ import { requireCache } from './info.ts'
 import { objectPath } from './layout.ts'
 import { listed } from './listed.ts'
 import { type ObjectIndex, parseAnyIndex } from './object-index.ts'
-import { unverifiedTrace } from './signed-trace.ts'
+import { DROP_HINT, unverifiedTrace } from './signed-trace.ts'
 import type { StoredFile, WritableStorage } from './storage.ts'
 
 export interface CollectOptions {
@@ -106,7 +106,7 @@ async function rootsOf(
     if (!bytes) return
     const hash = path.split('/')[1] as DerivationHash
     const where = `${storage.name}: ${path}`
-    const { outputs } = damageTold(() => unverifiedTrace(bytes, { hash, where }))
+    const { outputs } = unverifiedTrace(bytes, { hash, where })
     for (const output of Object.values(outputs)) roots.add(output.path)
   })
   return roots
@@ -149,19 +149,9 @@ function requireWhole(
   for (const path of live) {
     const at = objectPath(digestOfPath(path))
     if (!damaged.has(at)) continue
-    damageTold(() => {
-      throw new MixosError('CACHE_INVALID', `${name}: ${at} is not the index of ${path}`)
+    throw new MixosError('CACHE_INVALID', `${name}: ${at} is not the index of ${path}`, {
+      hint: DROP_HINT,
     })
-  }
-}
-
-function damageTold<T>(read: () => T): T {
-  try {
-    return read()
-  } catch (error) {
-    if (!(error instanceof MixosError)) throw error
-    const hint = 'drop what is damaged with: mixos cache verify CACHE --drop; then push again'
-    throw new MixosError(error.code, error.message, { hint, cause: error.cause })
   }
 }
 

@@ -168,9 +168,14 @@ function secretKeyOf(name: string, seed: Buffer): SecretKey {
 }
 
 function publicKeyOf(name: string, bytes: Buffer): PublicKey {
-  const key = Buffer.concat([PUBLIC_DER, bytes])
-  const object = createPublicKey({ key, format: 'der', type: 'spki' })
+  const object = publicKeyObject(bytes)
   return { name, id: keyIdOf(bytes), base64: bytes.toString('base64'), object }
+}
+
+/** Of the 32 bytes of an ed25519 key; whose key it is, and whether it is one, is for the caller to know. */
+export function publicKeyObject(bytes: Buffer): KeyObject {
+  const key = Buffer.concat([PUBLIC_DER, bytes])
+  return createPublicKey({ key, format: 'der', type: 'spki' })
 }
 
 const P = 2n ** 255n - 19n

@@ -1,34 +1,21 @@
-import { isDeepStrictEqual } from 'node:util'
 import { topologicalOrder } from '../../graph/closure.ts'
 import { MixosError } from '../../graph/error.ts'
-import {
-  type DerivationHash,
-  digestOfPath,
-  labelOfPath,
-  type ResolvedHash,
-  type StorePath,
-} from '../../graph/store-path.ts'
+import { digestOfPath, labelOfPath, type StorePath } from '../../graph/store-path.ts'
 import type { Report } from '../event.ts'
-import { headOf, objectClosure, recordOf, referencesOf } from '../object-closure.ts'
+import { objectClosure, recordOf, referencesOf } from '../object-closure.ts'
 import { slotsOf } from '../slots.ts'
 import type { Store } from '../store.ts'
 import type { Trace } from '../traces.ts'
 import { eachOf } from '../write.ts'
 import { initialise } from './info.ts'
 import type { SecretKey } from './keys.ts'
-import { objectPath, packPath, tracePath } from './layout.ts'
+import { objectPath, packPath } from './layout.ts'
 import { siblingsIn, VERSIONS } from './local-files.ts'
 import { formatIndex, type ObjectIndex } from './object-index.ts'
 import { packObject, type Reusable, reusableFiles } from './pack-object.ts'
 import { packerOf } from './packer.ts'
+import { publishTrace } from './publish-trace.ts'
 import { readIndex } from './pull.ts'
-import {
-  formatSignedTrace,
-  SIGNED_TRACE_LIMIT,
-  signTrace,
-  traceOf,
-  verifySignedTrace,
-} from './signed-trace.ts'
 import type { WritableStorage } from './storage.ts'
 
 export interface PushOptions {
@@ -51,8 +38,6 @@ const LOOKUPS = 64
 const WRITES = 32
 // A collection that runs meanwhile takes packs from under a push once, or twice.
 const ROUNDS = 4
-// In milliseconds. Collections go by the age of a file: what is pushed again is wanted still.
-const RENEW_AFTER = 24 * 3_600_000
 const NO_INDEX: ReadonlySet<string> = new Set(['CACHE_INCOMPLETE', 'CACHE_INVALID'])
 
 /**
@@ -70,7 +55,7 @@ export async function push(
   const pushed = await pushObjects(store, storage, roots, { signal, report })
   let signed = 0
   await eachOf(traces, WRITES, async trace => {
-    if (await publish(store, storage, { trace, key, signal })) signed++
+    if (await publishTrace(store, storage, { trace, key, signal })) signed++
   })
   return { ...pushed, signed }
 }
@@ -205,54 +190,5 @@ function reusableIn(
       ),
     )
     return reusableFiles(indexes.filter(index => index !== undefined))
-  }
-}
-
-/** Signs a trace under both hashes, unless the cache has our recent word for the same. */
-async function publish(
-  store: Store,
-  storage: WritableStorage,
-  { trace, key, signal }: { trace: Trace; key: SecretKey; signal: AbortSignal },
-): Promise<boolean> {
-  const outputs = Object.fromEntries(
-    Object.entries(trace.outputs).map(([name, path]) => [
-      name,
-      { path, hash: headOf(store, path).hash },
-    ]),
-  )
-  const { label, derivation, resolved } = trace
-  const now = store.host.now()
-  const data = Buffer.from(
-    formatSignedTrace(signTrace({ label, derivation, resolved, outputs }, key, now)),
-  )
-  const write = async (hash: DerivationHash | ResolvedHash): Promise<boolean> => {
-    const path = tracePath(hash, key.public.id)
-    const known = await storage.read(path, { signal, limit: SIGNED_TRACE_LIMIT })
-    if (known && isSame(known, { trace, hash, key, now })) return false
-    await storage.write(path, data, { signal })
-    return true
-  }
-  // Without inputs, the two hashes are one.
-  const results = await Promise.all([...new Set([derivation, resolved])].map(write))
-  return results.includes(true)
-}
-
-function isSame(
-  bytes: Uint8Array,
-  {
-    trace,
-    hash,
-    key,
-    now,
-  }: { trace: Trace; hash: DerivationHash | ResolvedHash; key: SecretKey; now: number },
-): boolean {
-  try {
-    const signed = verifySignedTrace(bytes, { hash, key: key.public, now, where: 'the cache' })
-    const isRecent = now - Date.parse(signed.signedAt) < RENEW_AFTER
-    return isRecent && isDeepStrictEqual(traceOf(signed), trace)
-  } catch (error) {
-    // Damaged or expired: it is written anew.
-    if (error instanceof MixosError) return false
-    throw error
   }
 }

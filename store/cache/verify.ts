@@ -1,6 +1,5 @@
 import { MixosError } from '../../graph/error.ts'
-import type { DerivationHash } from '../../graph/store-path.ts'
-import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
+import { type DerivationHash, digestOfPath, type StorePath } from '../../graph/store-path.ts'
 import { slotsOf } from '../slots.ts'
 import type { Store } from '../store.ts'
 import { eachOf } from '../write.ts'
@@ -11,7 +10,7 @@ import { listed } from './listed.ts'
 import { parseAnyIndex } from './object-index.ts'
 import { restore } from './restore.ts'
 import { restoreThreads } from './restore-threads.ts'
-import { SIGNED_TRACE_LIMIT, unverifiedTrace, verifySignedTrace } from './signed-trace.ts'
+import { SIGNED_TRACE_LIMIT, unverifiedTrace, verifyWhenever } from './signed-trace.ts'
 import type { WritableStorage } from './storage.ts'
 import { workersOn } from './workers.ts'
 
@@ -93,11 +92,11 @@ export async function verifyCache(
       const [, hash = '', file = ''] = path.split('/')
       const key = keys.find(({ id }) => file === `${id}.json`)
       const options = { hash: hash as DerivationHash, where: path }
-      const trace = unverifiedTrace(bytes, options)
-      // As of then: whether it still holds, and by whose clock, is for readers to say.
-      const now = Date.parse(trace.signedAt)
-      if (key) verifySignedTrace(bytes, { ...options, key, now })
-      return missing(Object.values(trace.outputs).map(({ path }) => path))
+      // Whether it still holds, and by whose clock, is for readers to say.
+      const { outputs } = key
+        ? verifyWhenever(bytes, { ...options, key })
+        : unverifiedTrace(bytes, options)
+      return missing(Object.values(outputs).map(({ path }) => path))
     }),
   )
   return { objects: objects.length, traces: traces.length, problems }

@@ -33,6 +33,7 @@ import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import type { Files, Host } from '../host.ts'
+import { naming } from '../system-error.ts'
 import { nodeNetwork } from './node-network.ts'
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_RDWR, O_NOFOLLOW, O_DIRECTORY } = constants
@@ -146,15 +147,6 @@ function makeOneDirectory(path: string, mode: number): void {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'EEXIST' || !statSync(path).isDirectory()) throw error
-  }
-}
-
-/** An error of reading, where the file is known by its number alone, gets its name. */
-function naming<T>(path: string, action: () => T): T {
-  try {
-    return action()
-  } catch (error) {
-    throw Object.assign(error as NodeJS.ErrnoException, { path })
   }
 }
 

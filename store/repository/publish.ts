@@ -185,8 +185,7 @@ function rootAfter(before: Root | undefined, options: PublishOptions): Root {
     roles: Object.fromEntries(roles),
   }
   const signed = signedOf('root', (before?.signed.version ?? 0) + 1, end, rest)
-  const bytes = signMetadata(signed, keys.root)
-  return { ...JSON.parse(bytes.toString()), signed, bytes }
+  return { signed, bytes: signMetadata(signed, keys.root) }
 }
 
 const pick = ({ targets, snapshot, timestamp }: RepositoryKeys) => ({

@@ -15,7 +15,8 @@ import {
   tufKeyOf,
 } from './tuf.ts'
 
-export interface Root extends Metadata {
+export interface Root {
+  readonly signed: Signed
   /** The whole file. */
   readonly bytes: Uint8Array
 }
@@ -94,9 +95,9 @@ export async function readPublished(
  * From the first on, each signed by its own keys and by those of the one before, as clients follow them. A publication
  * that was killed may have written one that `root.json` does not show yet.
  */
-async function rootChain(storage: CacheStorage, signal: AbortSignal): Promise<Root[]> {
+async function rootChain(storage: CacheStorage, signal: AbortSignal): Promise<(Root & Metadata)[]> {
   const read = (path: string) => storage.read(path, { signal, limit: LIMITS.root })
-  const chain: Root[] = []
+  const chain: (Root & Metadata)[] = []
   for (let version = 1; ; version++) {
     const path = metadataPath('root', version)
     const bytes = await read(path)

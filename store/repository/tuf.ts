@@ -1,6 +1,6 @@
-import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
+import { createHash, sign, verify } from 'node:crypto'
 import { isHash, isRecord } from '../../graph/json.ts'
-import type { SecretKey } from '../cache/keys.ts'
+import { publicKeyObject, type SecretKey } from '../cache/keys.ts'
 
 /** The roles of The Update Framework, version 1.0. */
 export const ROLES = ['root', 'targets', 'snapshot', 'timestamp'] as const
@@ -56,43 +56,39 @@ export interface Metadata {
 }
 
 /** True where as many of the keys that the root metadata names for the role have signed as it asks for. */
-export function isSignedFor(role: Role, { signed, signatures }: Metadata, root: Signed): boolean {
+export function isSignedFor(role: Role, metadata: Metadata, root: Signed): boolean {
   const { keyids, threshold } = fieldsOf(fieldsOf(root.roles)[role])
   if (!Array.isArray(keyids) || typeof threshold !== 'number' || threshold < 1) return false
-  const data = Buffer.from(canonical(signed))
-  const signers = new Set<unknown>()
-  for (const signature of signatures) {
-    const { keyid, sig } = fieldsOf(signature)
-    const key = typeof keyid === 'string' ? fieldsOf(root.keys)[keyid] : undefined
-    // An id is the hash of its key: else another's key could be called ours.
-    if (!keyids.includes(keyid) || key === undefined || tufKeyId(key) !== keyid) continue
-    if (typeof sig !== 'string' || !/^[0-9a-f]{128}$/.test(sig)) continue
-    const hex = fieldsOf(fieldsOf(key).keyval).public
-    if (!isHash(hex)) continue
-    if (verify(null, data, publicKeyOf(hex), Buffer.from(sig, 'hex'))) signers.add(hex)
-  }
-  return signers.size >= threshold
+  const keys = Object.entries(fieldsOf(root.keys)).filter(([id]) => keyids.includes(id))
+  return signersAmong(keys, metadata) >= threshold
 }
 
 /** True where one of these keys has signed. */
 export function isSignedByAny(keys: readonly SecretKey[], metadata: Metadata): boolean {
-  const known = keys.map(key => [tufKeyId(tufKeyOf(key)), tufKeyOf(key)] as const)
-  const root = signedOf('root', 1, 0, {
-    keys: Object.fromEntries(known),
-    roles: { root: { keyids: known.map(([id]) => id), threshold: 1 } },
-  })
-  return isSignedFor('root', metadata, root)
+  const known = keys.map(tufKeyOf).map(key => [tufKeyId(key), key] as const)
+  return signersAmong(known, metadata) > 0
 }
 
-/** RFC 8410: what comes before the 32 bytes in DER. */
-const PUBLIC_DER = '302a300506032b6570032100'
-
-function publicKeyOf(hex: string): KeyObject {
-  return createPublicKey({
-    key: Buffer.from(PUBLIC_DER + hex, 'hex'),
-    format: 'der',
-    type: 'spki',
-  })
+/** How many of these keys, by id, have signed. */
+function signersAmong(
+  keys: readonly (readonly [id: string, key: Json | undefined])[],
+  { signed, signatures }: Metadata,
+): number {
+  const data = Buffer.from(canonical(signed))
+  const byId = new Map(keys)
+  const signers = new Set<string>()
+  for (const signature of signatures) {
+    const { keyid, sig } = fieldsOf(signature)
+    const key = typeof keyid === 'string' ? byId.get(keyid) : undefined
+    // An id is the hash of its key: else another's key could be called ours.
+    if (key === undefined || tufKeyId(key) !== keyid) continue
+    if (typeof sig !== 'string' || !/^[0-9a-f]{128}$/.test(sig)) continue
+    const hex = fieldsOf(fieldsOf(key).keyval).public
+    if (!isHash(hex)) continue
+    const publicKey = publicKeyObject(Buffer.from(hex, 'hex'))
+    if (verify(null, data, publicKey, Buffer.from(sig, 'hex'))) signers.add(hex)
+  }
+  return signers.size
 }
 
 /** Its fields, and none for what is no object: what is missing is undefined at every depth. */

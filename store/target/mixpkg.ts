@@ -49,9 +49,9 @@ export async function openMixpkg(
   { signal, limits }: MixpkgOptions,
 ): Promise<Mixpkg> {
   const { host } = store
-  const size = sizeOf(host, file)
   // What `mixos realize` links at artifacts/ is one too.
   const path = host.files.realPath(file) ?? file
+  const size = sizeOf(host, file, path)
   const scratch = store.scratch()
   const discard = (): void => removeTree(host, scratch)
   try {
@@ -81,8 +81,8 @@ export async function openMixpkg(
   }
 }
 
-function sizeOf({ files }: Host, file: string): number {
-  const stats = files.lstat(files.realPath(file) ?? file)
+function sizeOf({ files }: Host, file: string, path: string): number {
+  const stats = files.lstat(path)
   if (stats?.isFile()) return stats.size
   throw new MixosError(
     'BAD_ARGUMENT',

@@ -8,6 +8,7 @@ import { pathLock } from '../path-lock.ts'
 import { removeTree } from '../remove.ts'
 import { INDEX, indexPath, LIMITS, TUF } from '../repository/layout.ts'
 import { sha256 } from '../repository/tuf.ts'
+import { schemeOf } from '../scheme.ts'
 import { writeDurably } from '../write.ts'
 import {
   explained,
@@ -42,10 +43,10 @@ const METADATA = ['root', 'timestamp', 'snapshot', 'targets'] as const
 
 /** A repository at an address: a URL, or the path of a directory, such as of a medium. */
 export function openRepository(host: Host, address: string, patience?: Patience): CacheStorage {
-  const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(address)?.[0]
+  const scheme = schemeOf(address)
   if (scheme === undefined) return directoryStorage(host, address)
-  if (/^https?:/i.test(scheme)) return webStorage(host.network, address, patience)
-  throw new MixosError('BAD_ARGUMENT', `no repository is reached by ${scheme}`, {
+  if (['http', 'https'].includes(scheme)) return webStorage(host.network, address, patience)
+  throw new MixosError('BAD_ARGUMENT', `no repository is reached by ${scheme}://`, {
     hint: 'a repository is a path, or begins with http:// or https://',
   })
 }

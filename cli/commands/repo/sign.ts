@@ -3,6 +3,7 @@ import { array, command, flag, multioption, option, string } from 'cmd-ts'
 import type { Derivation } from '../../../graph/derivation.ts'
 import type { PackageSet } from '../../../graph/package-set.ts'
 import type { StorePath } from '../../../graph/store-path.ts'
+import { schemeOf } from '../../../store/scheme.ts'
 import type { Store } from '../../../store/store.ts'
 import {
   badArgument,
@@ -86,14 +87,14 @@ async function run(context: Context, args: Args): Promise<Answer> {
       import('../../../store/store-lock.ts'),
     ],
   )
-  const named = await chosen(context, args)
-  const store = await openHome(context)
-  const { host } = store
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(args.to))
+  if (schemeOf(args.to) !== undefined)
     throw badArgument(
       `--to is a directory of this machine, got ${args.to}`,
       'sign there, and copy the directory to where it is served from',
     )
+  const named = await chosen(context, args)
+  const store = await openHome(context)
+  const { host } = store
   const directory = absolute(args.to, context.directory)
   checkSomething(store, { named, directory, only: args.only })
   const keys = readKeys()

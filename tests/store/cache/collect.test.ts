@@ -23,26 +23,23 @@ test('all that nobody keeps goes, and what is not of a cache stays', async t => 
   t.deepEqual([...files.keys()].sort(), ['mixos-cache.json', ...others].sort())
 })
 
-test('a damaged trace that is kept stops a collection before anything is deleted', async t => {
-  const { storage, files } = await sharedCache(t)
-  const trace = fileOf(files, 'trace/', /program-1/)
-  files.set(trace, Buffer.from('{'))
-  const before = [...files.keys()]
-  await t.throwsAsync(collectCache(storage, nothing), {
-    code: 'CACHE_INVALID',
-    message: new RegExp(`${trace}: it is not JSON`),
+const DAMAGES = {
+  'a damaged trace that is kept': ['trace/', (path: string) => `${path}: it is not JSON`],
+  'a damaged index that is needed': [
+    'object/',
+    (path: string) => `${path} is not the index of \\w{32}-program-1`,
+  ],
+} as const
+for (const [what, [prefix, message]] of Object.entries(DAMAGES)) {
+  test(`${what} stops a collection before anything is deleted`, async t => {
+    const { storage, files } = await sharedCache(t)
+    const path = fileOf(files, prefix, /program-1/)
+    files.set(path, Buffer.from('{'))
+    const before = [...files.keys()]
+    await t.throwsAsync(collectCache(storage, nothing), {
+      code: 'CACHE_INVALID',
+      message: new RegExp(message(path)),
+    })
+    t.deepEqual([...files.keys()], before)
   })
-  t.deepEqual([...files.keys()], before)
-})
-
-test('a damaged index that is needed stops a collection before anything is deleted', async t => {
-  const { storage, files } = await sharedCache(t)
-  const index = fileOf(files, 'object/', /program-1/)
-  files.set(index, Buffer.from('{'))
-  const before = [...files.keys()]
-  await t.throwsAsync(collectCache(storage, nothing), {
-    code: 'CACHE_INVALID',
-    message: new RegExp(`${index} is not the index of \\w{32}-program-1`),
-  })
-  t.deepEqual([...files.keys()], before)
-})
+}
