@@ -1,7 +1,10 @@
 import { MixosError } from '../graph/error.ts'
+import type { CacheSetting } from '../store/cache/settings.ts'
+import type { CacheStorage, WritableStorage } from '../store/cache/storage.ts'
+import type { Host } from '../store/host.ts'
 import type { Store } from '../store/store.ts'
 import type { Substituter } from '../store/substituter.ts'
-import { absolute, type Context } from './context.ts'
+import { absolute, type Context, type Environment } from './context.ts'
 
 /**
  * The caches of the command line, the user and the project as one. They are looked up when something is missing
@@ -40,37 +43,109 @@ async function openCaches(
   ])
   const settings = cacheSettings(store.host, { environment, project, addresses })
   for (const warning of settings.warnings) report({ type: 'warning', ...warning })
-  const caches = settings.caches.map(({ address, policy, priority, source }) => ({
-    name: address,
-    policy,
-    priority,
-    open: () => openCache(context, store, { address, isForeign: source === 'project' }),
+  const caches = settings.caches.map(setting => ({
+    name: setting.address,
+    policy: setting.policy,
+    priority: setting.priority,
+    open: () => openToRead(context, store, setting),
   }))
   return substituterOf(store, caches, { signal, report })
 }
 
-/** Of a cache that someone else named, such as a project's, the user's credentials are kept. */
-export async function openCache(
-  { environment, directory }: Context,
-  { host }: Pick<Store, 'host'>,
-  { address, isForeign = false }: { address: string; isForeign?: boolean },
-) {
+interface Reachable {
+  readonly host: Host
+}
+
+/** The one cache that a command is about: who writes to it, or lists it, needs the token that is for it alone. */
+export async function openToWrite(
+  { environment, directory }: Pick<Context, 'environment' | 'directory'>,
+  { host }: Reachable,
+  address: string,
+): Promise<WritableStorage> {
   const { openStorage } = await import('../store/cache/open-storage.ts')
-  const { HTTP_PROXY, HTTPS_PROXY, NO_PROXY, http_proxy, https_proxy, no_proxy } = environment
-  const proxies = { HTTP_PROXY, HTTPS_PROXY, NO_PROXY, http_proxy, https_proxy, no_proxy }
-  if (isForeign) return openStorage(address, { host, env: proxies, directory })
-  const { MIXOS_CACHE_TOKEN, MIXOS_CACHE_CA: ca } = environment
   return openStorage(address, {
     host,
     env: environment,
     directory,
-    token: MIXOS_CACHE_TOKEN || undefined,
-    ca: ca ? authority(host, absolute(ca, directory)) : undefined,
+    token: environment.MIXOS_CACHE_TOKEN || undefined,
+    ca: authority(host, environment, directory),
   })
 }
 
+/**
+ * One of the caches that are asked. The user's credentials are kept from one that someone else named, such as a
+ * project, and its token is sent to no other.
+ */
+export async function openToRead(
+  { environment, directory }: Pick<Context, 'environment' | 'directory'>,
+  { host }: Reachable,
+  setting: Pick<CacheSetting, 'address' | 'source' | 'tokenVariable'>,
+): Promise<CacheStorage> {
+  const { openStorage } = await import('../store/cache/open-storage.ts')
+  const { HTTP_PROXY, HTTPS_PROXY, NO_PROXY, http_proxy, https_proxy, no_proxy } = environment
+  const proxies = { HTTP_PROXY, HTTPS_PROXY, NO_PROXY, http_proxy, https_proxy, no_proxy }
+  const storage = await openStorage(setting.address, {
+    host,
+    env: setting.source === 'project' ? proxies : environment,
+    directory,
+    token: tokenOf(environment, setting),
+    ca: authority(host, environment, directory),
+  })
+  const hint = deniedHint(setting)
+  return hint === undefined ? storage : withDeniedHint(storage, hint)
+}
+
+function tokenOf(
+  environment: Environment,
+  { tokenVariable }: Pick<CacheSetting, 'tokenVariable'>,
+): string | undefined {
+  if (tokenVariable === undefined) return undefined
+  const token = environment[tokenVariable]
+  if (token) return token
+  throw new MixosError('CACHE_DENIED', `its token is missing: ${tokenVariable} is not set`, {
+    hint: 'set it, or change the "tokenVariable" of that cache in your caches.json',
+  })
+}
+
+/** What helps where a cache wants credentials; undefined where its own words do. */
+function deniedHint({
+  address,
+  source,
+  tokenVariable,
+}: Pick<CacheSetting, 'address' | 'source' | 'tokenVariable'>): string | undefined {
+  if (tokenVariable !== undefined) return `correct the token in ${tokenVariable}`
+  if (/^https?:/.test(address))
+    return 'name it in your own caches.json, and there the variable that holds its token: "tokenVariable": "TEAM_TOKEN"'
+  return source === 'project'
+    ? 'what a project names gets no credentials: name it in your own caches.json, or with --cache'
+    : undefined
+}
+
+function withDeniedHint(storage: CacheStorage, hint: string): CacheStorage {
+  const explained = async <T>(answer: Promise<T>): Promise<T> => {
+    try {
+      return await answer
+    } catch (error) {
+      if (!(error instanceof MixosError) || error.code !== 'CACHE_DENIED') throw error
+      throw new MixosError('CACHE_DENIED', error.message, { hint, cause: error })
+    }
+  }
+  return {
+    name: storage.name,
+    read: (path, options) => explained(storage.read(path, options)),
+    has: (path, options) => explained(storage.has(path, options)),
+    close: () => storage.close(),
+  }
+}
+
 /** Nobody else is believed in its place, so that a misspelled name must not go unnoticed. */
-function authority({ files }: Store['host'], path: string): string {
+function authority(
+  { files }: Host,
+  { MIXOS_CACHE_CA }: Environment,
+  directory: string,
+): string | undefined {
+  if (!MIXOS_CACHE_CA) return undefined
+  const path = absolute(MIXOS_CACHE_CA, directory)
   const text = files.lstat(path)?.isDirectory() ? undefined : files.read(path)?.toString()
   if (text?.includes('-----BEGIN CERTIFICATE-----')) return text
   throw new MixosError('BAD_ARGUMENT', `MIXOS_CACHE_CA: ${path} holds no certificate`, {

@@ -1,7 +1,8 @@
 import { parse, runSafely, subcommands } from 'cmd-ts'
 import { MixosError } from '../graph/error.ts'
+import { isRecord } from '../graph/json.ts'
 import { didYouMean } from '../graph/nearest.ts'
-import type { Answer } from './report.ts'
+import type { Answer, Hints } from './report.ts'
 
 export type Command = Parameters<typeof subcommands>[0]['cmds'][string]
 
@@ -13,6 +14,9 @@ export interface Program<Context> {
   /** Each is loaded when it is named, so that a command costs only what it needs itself. */
   readonly commands: Readonly<Record<string, (context: Context) => Promise<Command>>>
   readonly examples: readonly { readonly description: string; readonly command: string }[]
+  readonly hints: Hints
+  /** What an error of the system's is to this program; undefined where it is no other than elsewhere. */
+  readonly explain?: (error: unknown, context: Context) => MixosError | undefined
   /** Asked before a command runs: the exit code where that was done in another process, else undefined. */
   readonly elsewhere?: (context: Context) => Promise<number | undefined>
 }
@@ -22,7 +26,7 @@ export type ParsedCommandLine = { readonly help: string } | { run(): Promise<Ans
 
 /** Throws BAD_ARGUMENT for whatever the named command does not take. */
 export async function parseCommandLine<Context>(
-  { commands, ...about }: Program<Context>,
+  { commands, name, version, description, examples }: Program<Context>,
   argv: string[],
   context: Context,
 ): Promise<ParsedCommandLine> {
@@ -32,11 +36,13 @@ export async function parseCommandLine<Context>(
     throw unknownCommand(first, Object.keys(commands))
 
   const named = isCommand ? [first] : Object.keys(commands)
-  const loaded = named.map(async name => [name, await commands[name]?.(context)] as const)
+  const loaded = named.map(async one => [one, await commands[one]?.(context)] as const)
   const program = subcommands({
-    ...about,
+    name,
+    version,
+    description,
     cmds: Object.fromEntries(await Promise.all(loaded)) as Record<string, Command>,
-    examples: [...about.examples],
+    examples: [...examples],
   })
 
   const options = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv
@@ -48,7 +54,10 @@ export async function parseCommandLine<Context>(
     }
   }
   const parsed = await parse(program, argv)
-  if (parsed._tag === 'error') throw wrongArguments([about.name, first], parsed.error.errors)
+  if (parsed._tag === 'error') {
+    const { errors, partialValue } = parsed.error
+    throw wrongArguments([name, ...wordsOf(partialValue)], errors)
+  }
   // Its type promises a wrapper around what the command's handler returns; it returns just that.
   return { run: async () => (await program.handler(parsed.value)) as unknown as Answer }
 }
@@ -61,8 +70,14 @@ function unknownCommand(name: string, known: readonly string[]): MixosError {
   })
 }
 
+/** The words that name a command, as far as they were understood: `cache`, `push`. */
+function wordsOf(parsed: unknown): string[] {
+  if (!isRecord(parsed) || typeof parsed.command !== 'string') return []
+  return [parsed.command, ...wordsOf(parsed.args)]
+}
+
 function wrongArguments(
-  [program, command]: readonly [string, string],
+  words: readonly string[],
   errors: readonly { readonly message: string; readonly nodes: readonly { raw: string }[] }[],
 ): MixosError {
   const told = errors.map(({ message, nodes }) => {
@@ -71,7 +86,7 @@ function wrongArguments(
     return raw === '' ? what : `${raw}: ${what}`
   })
   return new MixosError('BAD_ARGUMENT', told.join('; '), {
-    hint: `see: ${program} ${`${command.startsWith('-') ? '' : command} --help`.trim()}`,
+    hint: `see: ${words.join(' ')} --help`,
   })
 }
 

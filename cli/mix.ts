@@ -1,10 +1,13 @@
+import { MixosError } from '../graph/error.ts'
+import { VERSION } from '../graph/release.ts'
+import { isForbidden, reasonOf } from '../store/disk/system-error.ts'
 import type { Host } from '../store/host.ts'
 import type { Program } from './command-line.ts'
 import { type MixContext, rootOf } from './mix/context.ts'
 import { runProgram } from './program.ts'
 
-/** Those that add to the store, or take from it. */
-const CHANGING = new Set(['install', 'remove', 'upgrade', 'rollback', 'recover', 'gc'])
+/** Those that add to the store, or take from it. Going back does neither, and works without the programs of the system. */
+const CHANGING = new Set(['install', 'remove', 'upgrade', 'gc'])
 const isChanging = (command: string, options: readonly string[]): boolean =>
   command === 'verify'
     ? options.includes('--repair')
@@ -13,7 +16,7 @@ const isChanging = (command: string, options: readonly string[]): boolean =>
 /** The target's program. */
 const mix: Program<MixContext> = {
   name: 'mix',
-  version: '0.1.0',
+  version: VERSION,
   description: 'installs, upgrades and removes packages, and goes back',
   commands: {
     update: async context => (await import('./mix/update.ts')).update(context),
@@ -38,6 +41,17 @@ const mix: Program<MixContext> = {
     { description: 'a server to log in to', command: 'mix update && mix install openssh' },
     { description: 'undo the last change', command: 'mix rollback' },
   ],
+  hints: {
+    DISK_FULL: 'nothing is half done; free space with: mix gc',
+    RECORD_INVALID: 'repair it with: mix verify --repair',
+    STORE_READ_ONLY: 'run it as root',
+  },
+  explain: (error, { host }) =>
+    host.processes.uid !== 0 && isForbidden(error)
+      ? new MixosError('FILE_UNAVAILABLE', `only root can do that: ${reasonOf(error)}`, {
+          hint: 'run it as root',
+        })
+      : undefined,
   elsewhere: async context => {
     const [command = '', ...options] = context.argv
     if (!isChanging(command, options)) return undefined
@@ -55,5 +69,9 @@ export async function main(host: Host): Promise<never> {
     host,
     signal,
     report: reporter.event,
+    confirm: async lines => {
+      const { confirm } = await import('./question.ts')
+      return confirm(lines, { input: process.stdin, output: process.stderr, signal })
+    },
   }))
 }

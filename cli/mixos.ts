@@ -1,3 +1,4 @@
+import { VERSION } from '../graph/release.ts'
 import type { Program } from './command-line.ts'
 import { type Context, homeOf, project } from './context.ts'
 import { runProgram } from './program.ts'
@@ -5,7 +6,7 @@ import { runProgram } from './program.ts'
 /** The developer's program. */
 const mixos: Program<Context> = {
   name: 'mixos',
-  version: '0.1.0',
+  version: VERSION,
   description: 'builds a minimal Linux distribution as one reproducible build graph',
   commands: {
     realize: async context => (await import('./commands/realize.ts')).realize(context),
@@ -27,6 +28,13 @@ const mixos: Program<Context> = {
     { description: 'see what that would take', command: 'mixos realize iso --dry-run' },
     { description: 'start it in a virtual machine', command: 'mixos boot' },
   ],
+  hints: {
+    DISK_FULL: 'free space with: mixos gc; or set MIXOS_HOME to a directory on a larger disk',
+    RECORD_INVALID:
+      'delete the file, if it is there: then the object is made again by mixos realize',
+    STORE_FOREIGN: 'set MIXOS_HOME to an empty directory, or to one that does not exist yet',
+    STORE_READ_ONLY: 'make it writable for this user, or set MIXOS_HOME to another directory',
+  },
 }
 
 export async function main(): Promise<never> {

@@ -1,5 +1,5 @@
 import { MixosError } from '../graph/error.ts'
-import { asFileError, isDiskFull } from '../store/system-error.ts'
+import { asFileError, isDiskFull } from '../store/disk/system-error.ts'
 import { type ParsedCommandLine, type Program, parseCommandLine } from './command-line.ts'
 import { type ExitCode, exit, exitCodeOf } from './exit.ts'
 import { openReporter, type Reporter } from './report.ts'
@@ -10,13 +10,18 @@ export async function runProgram<Context>(
   contextOf: (from: { readonly signal: AbortSignal; readonly reporter: Reporter }) => Context,
 ): Promise<never> {
   const { argv, env, stdout, stderr } = process
-  const { name } = program
-  const reporter = openReporter({ name, out: stdout, err: stderr, environment: env, now: Date.now })
+  const reporter = openReporter({
+    program,
+    out: stdout,
+    err: stderr,
+    environment: env,
+    now: Date.now,
+  })
   const { signal } = listenForInterruption(reporter)
   // `mixos graph iso | head`: nobody reads on, so there is nothing left to do.
   stdout.on('error', error => {
     if (errorCode(error) === 'EPIPE') return exit(0)
-    const told = explained(error, name)
+    const told = explained(error)
     reporter.failure(told, { asJson: false })
     exit(exitCodeOf(told))
   })
@@ -46,19 +51,17 @@ async function run<Context>(
     }
     return 0
   } catch (caught) {
-    const error = explained(caught, program.name)
+    const error = program.explain?.(caught, context) ?? explained(caught)
     reporter.failure(error, { asJson })
     return exitCodeOf(error)
   }
 }
 
 /** What the disk refuses is no bug of ours, wherever it is noticed. */
-function explained(error: unknown, program: string): unknown {
+function explained(error: unknown): unknown {
   if (!isDiskFull(error)) return asFileError(error) ?? error
   const { path } = error as NodeJS.ErrnoException
-  return new MixosError('DISK_FULL', `no space left on the disk${path ? ` for ${path}` : ''}`, {
-    hint: `nothing is half done; make room, perhaps with: ${program} gc`,
-  })
+  return new MixosError('DISK_FULL', `no space left on the disk${path ? ` for ${path}` : ''}`)
 }
 
 /** The first signal asks every task to stop and clean up; the second one ends the process. */

@@ -36,12 +36,13 @@ export function openProgress(terminal: Terminal, now: () => number): Progress {
   let finished = 0
   let downloaded = 0
   let transfer: Transfer | undefined
-  let isSwitching = false
+  /** What a command does that takes no steps. */
+  let doing: string | undefined
   const begin = now()
   let timer: NodeJS.Timeout | undefined
 
   const draw = (): void => {
-    const line = isSwitching ? SWITCHING : transfer && describeTransfer(transfer, now())
+    const line = doing ?? (transfer && describeTransfer(transfer, now()))
     if (line) {
       terminal.redraw([line])
       return
@@ -93,7 +94,11 @@ export function openProgress(terminal: Terminal, now: () => number): Progress {
           wake()
           return
         case 'switching':
-          isSwitching = true
+          doing = SWITCHING
+          wake()
+          return
+        case 'verifying':
+          doing = `read ${event.objects} of ${plural(event.total, 'object')}, ${bytes(event.bytes)}`
           wake()
           return
         case 'pushing':

@@ -3,6 +3,7 @@ import { registerHooks } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { type Derivation, isDerivation } from '../graph/derivation.ts'
 import { MixosError } from '../graph/error.ts'
+import { kindOf } from '../graph/kind-of.ts'
 import type { Definitions, PackageSet } from '../graph/package-set.ts'
 import { isName } from '../graph/store-path.ts'
 
@@ -117,12 +118,6 @@ function located(error: unknown, file: string): unknown {
 
 function isFile(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === false
-}
-
-function kindOf(value: unknown): string {
-  if (value === null || value === undefined) return String(value)
-  if (Array.isArray(value)) return 'a list'
-  return `${/^[aeiou]/.test(typeof value) ? 'an' : 'a'} ${typeof value}`
 }
 
 function invalid(message: string, hint?: string, cause?: unknown): MixosError {

@@ -1,5 +1,5 @@
 import { stripVTControlCharacters } from 'node:util'
-import { MixosError } from '../graph/error.ts'
+import { type ErrorCode, MixosError } from '../graph/error.ts'
 import type { Event } from '../store/event.ts'
 import type { Environment } from './context.ts'
 import { openProgress } from './progress.ts'
@@ -9,6 +9,8 @@ import { openTerminal, printable, type Stream } from './terminal.ts'
 export interface Answer {
   readonly text: string
   readonly record: object
+  /** A line for people beside the text. */
+  readonly note?: string
   /** Everything ran, but what was to be checked is not so. */
   readonly isFailure?: boolean
 }
@@ -25,16 +27,18 @@ export interface Reporter {
   close(): void
 }
 
+/** The next step after errors that come without one, since it depends on the program. */
+export type Hints = Readonly<Partial<Record<ErrorCode, string>>>
+
 export interface ReporterOptions {
-  /** Of the program. */
-  readonly name: string
+  readonly program: { readonly name: string; readonly hints: Hints }
   readonly out: Stream
   readonly err: Stream
   readonly environment: Environment
   readonly now: () => number
 }
 
-export function openReporter({ name, out, err, environment, now }: ReporterOptions): Reporter {
+export function openReporter({ program, out, err, environment, now }: ReporterOptions): Reporter {
   const terminal = openTerminal(err, environment)
   const paint = painter(terminal.hasColor)
   const progress = openProgress(terminal, now)
@@ -42,7 +46,7 @@ export function openReporter({ name, out, err, environment, now }: ReporterOptio
   const failed: object[] = []
 
   const print = (error: unknown): void => {
-    terminal.print(describeError(error, { name, paint }))
+    terminal.print(describeError(error, { program, paint }))
     printed.add(error)
   }
   return {
@@ -50,12 +54,13 @@ export function openReporter({ name, out, err, environment, now }: ReporterOptio
       if (event.type === 'warning') terminal.print(describeWarning(event, paint))
       else if (event.type === 'failed') {
         print(event.error)
-        failed.push({ step: event.step, label: event.label, ...errorRecord(event.error) })
+        failed.push({ step: event.step, label: event.label, ...errorRecord(event.error, program) })
       }
       progress.event(event)
     },
-    answer: ({ text, record }, { asJson }) => {
+    answer: ({ text, record, note }, { asJson }) => {
       progress.close()
+      if (note !== undefined) terminal.print(note)
       const output = asJson ? JSON.stringify(record, undefined, 2) : text
       if (output !== '') out.write(`${output}\n`)
     },
@@ -64,7 +69,7 @@ export function openReporter({ name, out, err, environment, now }: ReporterOptio
       if (!printed.has(error)) print(error)
       if (!asJson) return
       // With --keep-going, several steps may have failed.
-      const record = { error: errorRecord(error), ...(failed.length > 0 && { failed }) }
+      const record = { error: errorRecord(error, program), ...(failed.length > 0 && { failed }) }
       out.write(`${JSON.stringify(record, undefined, 2)}\n`)
     },
     help: text => {
@@ -94,16 +99,22 @@ function describeWarning(
 /** `error:` and what failed, why below it, and `hint:` with the next step. A bug comes with its stack. */
 function describeError(
   error: unknown,
-  { name, paint }: { readonly name: string; readonly paint: Paint },
+  { program, paint }: { readonly program: ReporterOptions['program']; readonly paint: Paint },
 ): string {
+  // First what went wrong, then what else did while it was cleaned up.
+  if (error instanceof SuppressedError)
+    return [error.suppressed, error.error]
+      .map(each => describeError(each, { program, paint }))
+      .join('\n')
   const label = paint('red', 'error:')
   if (!(error instanceof MixosError)) {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    const report = `this is a bug in ${name}: please report it with the lines above`
+    const report = `this is a bug in ${program.name}: please report it with the lines above`
     return `${label} ${printable(stack)}\n${describeHint(report, paint)}`
   }
   const lines = [`${label} ${printable(error.message)}`, ...causesOf(error.cause)]
-  if (error.hint) lines.push(describeHint(error.hint, paint))
+  const hint = hintOf(error, program)
+  if (hint) lines.push(describeHint(hint, paint))
   return lines.join('\n')
 }
 
@@ -120,9 +131,16 @@ function causesOf(cause: unknown, depth = 1): string[] {
   return [`${indent}because: ${message}`, ...causesOf(cause.cause, depth + 1)]
 }
 
-function errorRecord(error: unknown): object {
+const hintOf = (
+  { hint, code }: MixosError,
+  { hints }: ReporterOptions['program'],
+): string | undefined => hint ?? hints[code]
+
+function errorRecord(error: unknown, program: ReporterOptions['program']): object {
+  if (error instanceof SuppressedError) return errorRecord(error.suppressed, program)
   if (!(error instanceof Error)) return { message: String(error) }
   if (!(error instanceof MixosError)) return { code: 'BUG', message: error.message }
-  const { code, message, hint } = error
+  const { code, message } = error
+  const hint = hintOf(error, program)
   return { code, message, ...(hint && { hint }) }
 }

@@ -4,12 +4,12 @@ import { dirname, join } from 'node:path'
 import type { Derivation } from '../graph/derivation.ts'
 import type { PackageSet } from '../graph/package-set.ts'
 import type { Outputs, Plan } from '../graph/plan.ts'
-import type { Mirrors } from '../store/mirrors.ts'
-import type { Tools } from '../store/realize.ts'
+import { reasonOf } from '../store/disk/system-error.ts'
+import type { Mirrors } from '../store/fetch/mirrors.ts'
+import type { Tools } from '../store/realize/options.ts'
 import { checkLink, ELSEWHERE } from '../store/roots.ts'
 import type { Store } from '../store/store.ts'
 import type { Substituter } from '../store/substituter.ts'
-import { reasonOf } from '../store/system-error.ts'
 import { badArgument } from './args.ts'
 import { cachesOf } from './caches.ts'
 import { type Context, openExistingHome } from './context.ts'
@@ -32,7 +32,7 @@ export interface Run {
   /** Links to make, and the package that each points to. */
   readonly links: ReadonlyMap<string, Derivation>
   readonly flags: RunFlags
-  readonly substituter?: Substituter
+  readonly substituter: Substituter
 }
 
 /** Realizes the named packages and links them. */
@@ -94,7 +94,7 @@ async function emptyStore(): Promise<{ store: Store; remove: () => void }> {
   const [{ openStore }, { nodeHost }, { removeTree }] = await Promise.all([
     import('../store/store.ts'),
     import('../store/hosts/node.ts'),
-    import('../store/remove.ts'),
+    import('../store/disk/remove.ts'),
   ])
   const directory = mkdtempSync(join(tmpdir(), 'mixos-'))
   const store = openStore({ directory, host: nodeHost })
@@ -121,6 +121,6 @@ function toolsOf(packages: PackageSet): Tools {
 }
 
 async function mirrorsOf(context: Context, { host }: Store): Promise<Mirrors> {
-  const { machineMirrors, withArchive } = await import('../store/mirrors.ts')
+  const { machineMirrors, withArchive } = await import('../store/fetch/mirrors.ts')
   return withArchive(machineMirrors(host, context.environment), readLock(context))
 }

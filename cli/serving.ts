@@ -1,6 +1,8 @@
 import { setFlagsFromString } from 'node:v8'
-import { positional, string, type Type } from 'cmd-ts'
+import { flag, positional, string, type Type } from 'cmd-ts'
+import type { Answered } from '../store/cache/serve.ts'
 import { countType, optional } from './args.ts'
+import type { Context } from './context.ts'
 
 export const LOOPBACK = '127.0.0.1'
 
@@ -26,7 +28,14 @@ export const servingArgs = (served: string, defaultPort: number) => ({
     type: countType('port', { least: 0 }),
     description: `to listen on; 0 for any that is free (default: ${defaultPort})`,
   }),
+  verbose: flag({ long: 'verbose', description: 'tell of each request' }),
 })
+
+/** A line for each answer that was given. */
+export function requestLog({ report }: Context): (request: Answered) => void {
+  return ({ method, path, status, bytes }) =>
+    report({ type: 'warning', message: `${method} ${path}: ${status}, ${bytes} bytes` })
+}
 
 /**
  * Keeps the space for young objects as small as it is at the start of the process. V8 would let it grow with the garbage of

@@ -7,7 +7,7 @@ export function verifyAnswer({ checked, problems }: Verified): Answer {
   const lines = problems.map(({ at, message }) => `${at}: ${message}`)
   const result =
     problems.length === 0 ? 'all is well' : `${plural(problems.length, 'problem')} found`
-  const isTrace = problems.some(({ path }) => path === undefined)
+  const isTrace = problems.some(({ path, missing }) => (path ?? missing) === undefined)
   return {
     text: [
       ...lines,

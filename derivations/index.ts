@@ -14,7 +14,7 @@ import { rootfs } from './images/rootfs.ts'
 import { linux } from './kernel/linux.ts'
 import { baseFiles } from './packages/base-files.ts'
 import { busybox } from './packages/busybox.ts'
-import { targetPackagesOf } from './packages/index.ts'
+import { targetPackages } from './packages/index.ts'
 import { init, serviceNames, text } from './packages/init.ts'
 import { mix } from './packages/mix.ts'
 import { bootstrapMusl, musl } from './packages/musl.ts'
@@ -32,7 +32,7 @@ export function definitions({ lock, system }: { lock: Lock; system: System }): D
     ...seedsOf(lock),
     ...toolchainOf(lock),
     ...packagesOf(lock, system),
-    ...targetPackagesOf(lock),
+    ...targetPackages(lock),
     ...imagesOf(lock, system),
   }
 }
@@ -132,8 +132,8 @@ function imagesOf(lock: Lock, system: System): Definitions {
       }),
     // Everything that a machine may have: what it starts with can be upgraded too.
     repository: ({ get }) => {
-      const system = ['base-files', 'boot', 'busybox', 'grub-images', 'init', 'mix', 'musl']
-      const names = [...system, ...Object.keys(targetPackagesOf(lock))]
+      const first = ['base-files', 'boot', 'busybox', 'grub-images', 'init', 'mix', 'musl']
+      const names = [...first, ...Object.keys(targetPackages(lock))]
       return repository({
         name: 'repository',
         version,

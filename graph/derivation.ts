@@ -51,7 +51,7 @@ export interface DerivationSpec {
 // A variable of the name __proto__ could not be told from an object's prototype.
 const VARIABLE = /^(?!__proto__$)[a-zA-Z_][a-zA-Z0-9_]*$/
 const SLOT = /^[a-z][a-zA-Z0-9_]*$/
-const BUILTIN = /^builtin:[a-z-]+$/
+const BUILTIN = /^builtin:[a-z0-9-]+$/
 const SHA256 = /^sha256:[0-9a-f]{64}$/
 
 const NAME_HINT = 'use letters, digits and + . _ -, starting with a letter or a digit'

@@ -1,5 +1,6 @@
 import { blake3Hex } from './blake3.ts'
 import type { Derivation, Output } from './derivation.ts'
+import { framed } from './framed.ts'
 import type { DerivationHash, ObjectHash, ResolvedHash } from './store-path.ts'
 
 /** Changes when the meaning of a field or the behaviour of the sandbox changes: it is hashed first. */
@@ -90,7 +91,3 @@ function hashWalk(drv: Derivation, hashOfInput: (input: Output) => string): stri
   })
   return blake3Hex(text)
 }
-
-// Without a length prefix, ('ab', 'c') and ('a', 'bc') would hash alike. Lengths are in UTF-16 units,
-// which tell two texts apart as well as bytes do.
-const framed = (text: string): string => `${text.length}:${text}`

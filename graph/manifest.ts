@@ -1,5 +1,6 @@
 import { blake3Hex } from './blake3.ts'
 import { MixosError } from './error.ts'
+import { framed } from './framed.ts'
 import { isCount, isHash, isRecord } from './json.ts'
 import { escaped, shown } from './shown.ts'
 import {
@@ -74,8 +75,6 @@ function encode(entry: Entry): string {
       return `l${framed(entry.path)}${framed(entry.target)}${framed(self)}`
   }
 }
-
-const framed = (text: string): string => `${text.length}:${text}`
 
 /** Order of UTF-8 bytes, which differs from JavaScript's order only where surrogates are involved. */
 export function comparePaths(a: string, b: string): number {

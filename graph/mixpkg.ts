@@ -73,7 +73,7 @@ export function parseMixpkgMetadata(text: string, source: string): MixpkgMetadat
 
 /**
  * True for a symlink that leads to where it may: within its own object, or into one that this refers to.
- * `path` is relative to the object.
+ * `path` is relative to the object. Behind a name, `..` would leave what a link of that name leads to.
  */
 export function isLinkAllowed(
   { path, target }: { readonly path: string; readonly target: string },
@@ -87,13 +87,11 @@ export function isLinkAllowed(
     const isKnown = objects.some(known => known === object)
     return target.startsWith(inside) && isKnown && !parts.includes('..')
   }
-  let depth = path.split('/').length - 1
-  for (const part of parts) {
-    if (part === '..') depth--
-    else if (part !== '.' && part !== '') depth++
-    if (depth < 0) return false
-  }
-  return true
+  const names = parts.filter(part => part !== '' && part !== '.')
+  const ups = names.findIndex(name => name !== '..')
+  const rest = ups === -1 ? [] : names.slice(ups)
+  const depth = path.split('/').length - 1
+  return names.length - rest.length <= depth && !rest.includes('..')
 }
 
 function parseFiles(value: unknown, source: string): string[] {

@@ -1,5 +1,6 @@
 import { type Derivation, isDerivation } from './derivation.ts'
 import { MixosError } from './error.ts'
+import { kindOf } from './kind-of.ts'
 import { didYouMean } from './nearest.ts'
 
 /** Derivations by name, each made when it is first asked for. */
@@ -59,28 +60,17 @@ export function packageSet(...layers: readonly Definitions[]): PackageSet {
       get: other => (isOwn(other) ? defined(name, before) : get(other)),
     })
     if (isDerivation(drv)) return drv
-    throw new MixosError(
-      'RECIPE_INVALID',
-      `package ${name} is ${describe(drv)}, not a derivation`,
-      {
-        hint: 'return what derivation() returns',
-      },
-    )
+    throw new MixosError('RECIPE_INVALID', `package ${name} is ${kindOf(drv)}, not a derivation`, {
+      hint: 'return what derivation() returns',
+    })
   }
   return { names, get }
 }
 
 /** An error for a name that is not among the known ones, with the nearest of them. */
-export function unknownName(name: string, names: readonly string[]): MixosError {
+function unknownName(name: string, names: readonly string[]): MixosError {
   const known = names.length > 0 ? `known: ${names.join(', ')}` : 'the recipes define no packages'
   return new MixosError('NAME_UNKNOWN', `unknown package ${JSON.stringify(name)}`, {
     hint: didYouMean(name, names) ?? known,
   })
-}
-
-function describe(value: unknown): string {
-  if (value === null || value === undefined) return String(value)
-  return Array.isArray(value)
-    ? 'a list'
-    : `${/^[aeiou]/.test(typeof value) ? 'an' : 'a'} ${typeof value}`
 }

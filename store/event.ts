@@ -53,6 +53,13 @@ export type Event =
   | { readonly type: 'pushing'; readonly label: string; readonly size: number }
   /** Bytes of a change of the system so far, of at most so many. */
   | { readonly type: 'fetched'; readonly bytes: number; readonly total: number }
+  /** Of all objects of a store, so many have been read, and those bytes. */
+  | {
+      readonly type: 'verifying'
+      readonly objects: number
+      readonly total: number
+      readonly bytes: number
+    }
   /** All of it is here: the next generation is made, and becomes the current one. */
   | { readonly type: 'switching' }
   | { readonly type: 'warning'; readonly message: string; readonly hint?: string }

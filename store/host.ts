@@ -3,7 +3,7 @@ import type { Stats } from 'node:fs'
 
 /**
  * The machine. Everything below `cli/` that touches disk, processes, network, clock or randomness goes
- * through it, so that a test can make any of it fail at any point.
+ * through it, so that a test can make any of it fail at any point; timers alone are the runtime's own.
  */
 export interface Host {
   readonly files: Files
@@ -11,6 +11,8 @@ export interface Host {
   readonly network: Network
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** Milliseconds since some moment, without those in which the machine was suspended; never set. */
+  readonly uptime: () => number
   /** Lower-case hexadecimal digits. */
   readonly randomHex: (digits: number) => string
 }
@@ -51,10 +53,12 @@ export interface Files {
   changeOwner(path: string, uid: number, gid: number): void
   symlink(target: string, path: string): void
   rename(from: string, to: string): void
+  /** Gives each of two paths what the other one has, in one step; false where their file system cannot. */
+  exchange(one: string, other: string): boolean
   /** No-op where there is nothing. */
   unlink(path: string): void
   removeDirectory(path: string): void
-  /** A directory that may be written to and all in it, whatever its names; symlinks are not followed. */
+  /** A directory and all in it, whatever its names, modes and depth; symlinks are not followed. */
   removeAll(path: string): void
   /** A file or a directory itself, not what is in it. */
   sync(path: string): Promise<void>

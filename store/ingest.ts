@@ -18,7 +18,7 @@ import {
   storePathOf,
 } from '../graph/store-path.ts'
 import type { Host } from './host.ts'
-import { referenceScanner } from './references.ts'
+import { OVERLAP, referenceScanner } from './references.ts'
 
 export interface IngestOptions {
   /** What a builder left; it is read once and stays as it is. */
@@ -48,15 +48,13 @@ export interface Ingested {
 
 const CHUNK = 4 << 20
 const ZEROS = Buffer.alloc(4096)
-// The last bytes of a chunk may begin a digest that ends in the next one.
-const OVERLAP = DIGEST_LENGTH - 1
 // What stands in a name for bytes that are not UTF-8: two such names would look alike.
 const UNDECODABLE = '\ufffd'
 
 /**
  * Copies a tree to fresh inodes in canonical form (modes 0444 and 0555, mtime 1, nothing else kept), and
  * computes its manifest on the way: every byte is read once and written once. Digests of `candidates`
- * that stand for another path are rewritten to it; the object's own digest counts as zeros in hashes and is
+ * that stand for another path are rewritten to it; the object's own digest counts as SELF_PLACEHOLDER in hashes and is
  * written in when the hash is known.
  *
  * Throws BUILD_OUTPUT_INVALID for what no object may hold: setuid bits, devices, fifos, sockets, names

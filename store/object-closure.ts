@@ -26,6 +26,6 @@ export function recordOf(store: Store, path: StorePath): ObjectRecord {
 
 function missing(store: Store, path: StorePath): never {
   throw new MixosError('OBJECT_UNKNOWN', `${path} is not in the store ${store.directory}`, {
-    hint: 'look for damage with: mixos verify',
+    hint: 'look for damage with the command verify',
   })
 }

@@ -1,72 +1,16 @@
 import { type Derivation, firstOutput } from '../graph/derivation.ts'
-import { type Outputs, type Plan, plan } from '../graph/plan.ts'
+import { type Plan, plan } from '../graph/plan.ts'
 import type { StorePath } from '../graph/store-path.ts'
 import { isBuiltin } from './builtins/index.ts'
-import type { Report } from './event.ts'
-import { knownIn, substitutesFor } from './known.ts'
-import type { Mirrors } from './mirrors.ts'
-import type { Lock } from './path-lock.ts'
+import type { Lock } from './disk/path-lock.ts'
+import { knownIn, substitutesFor } from './realize/known.ts'
+import type { Realized, RealizeOptions, Tools } from './realize/options.ts'
+import { Run } from './realize/run.ts'
 import { addRoot } from './roots.ts'
-import { Run } from './run.ts'
 import type { Store } from './store.ts'
 import { asStoreError } from './store-error.ts'
 import { storeLock } from './store-lock.ts'
 import type { Substituter } from './substituter.ts'
-
-/** What the sandbox is made of, as derivations that need no sandbox. */
-export interface Tools {
-  readonly bubblewrap: Derivation
-  readonly busybox: Derivation
-}
-
-export interface RealizeOptions {
-  readonly tools: Tools
-  readonly mirrors: Mirrors
-  /** Caches to take from what is not here. The caller disposes of it. */
-  readonly substituter?: Substituter | undefined
-  /** Builds at a time. */
-  readonly jobs: number
-  /** What a build is told it may use, as BUILD_CORES. */
-  readonly cores: number
-  /** After a failure, go on with what does not depend on it. */
-  readonly keepGoing?: boolean
-  readonly keepFailed?: boolean
-  /** Fail where what a cache promised does not come, and build nothing in its place. */
-  readonly onlySubstitute?: boolean
-  /** Build the roots once more, under other paths, and compare. */
-  readonly check?: boolean
-  /**
-   * Links outside the store, by path, to the first output of a root; `-NAME` behind the path links another output. Each
-   * becomes a root of the store.
-   */
-  readonly links?: ReadonlyMap<string, Derivation>
-  readonly signal: AbortSignal
-  readonly report: Report
-}
-
-/** Where a root is linked, by output. */
-export function linksOfOutputs(link: string, drv: Derivation): ReadonlyMap<string, string> {
-  const at = (name: string) => (name === firstOutput(drv) ? link : `${link}-${name}`)
-  return new Map(drv.outputs.map(name => [name, at(name)]))
-}
-
-/** Links what can be linked, and gives why the rest cannot. */
-async function linkAll(
-  store: Store,
-  realized: Realized,
-  links: ReadonlyMap<string, Derivation>,
-): Promise<unknown[]> {
-  const failures: unknown[] = []
-  for (const [link, drv] of links) {
-    const outputs = realized.get(drv)
-    for (const [name, at] of outputs ? linksOfOutputs(link, drv) : []) {
-      await addRoot(store, at, outputs?.[name] as StorePath).catch(error => failures.push(error))
-    }
-  }
-  return failures
-}
-
-export type Realized = ReadonlyMap<Derivation, Outputs>
 
 export interface PlanOptions {
   readonly tools: Tools
@@ -126,4 +70,26 @@ export async function realize(
   } finally {
     inUse?.release()
   }
+}
+
+/** Where a root is linked, by output. */
+export function linksOfOutputs(link: string, drv: Derivation): ReadonlyMap<string, string> {
+  const at = (name: string) => (name === firstOutput(drv) ? link : `${link}-${name}`)
+  return new Map(drv.outputs.map(name => [name, at(name)]))
+}
+
+/** Links what can be linked, and gives why the rest cannot. */
+async function linkAll(
+  store: Store,
+  realized: Realized,
+  links: ReadonlyMap<string, Derivation>,
+): Promise<unknown[]> {
+  const failures: unknown[] = []
+  for (const [link, drv] of links) {
+    const outputs = realized.get(drv)
+    for (const [name, at] of outputs ? linksOfOutputs(link, drv) : []) {
+      await addRoot(store, at, outputs?.[name] as StorePath).catch(error => failures.push(error))
+    }
+  }
+  return failures
 }

@@ -66,7 +66,7 @@ export interface RecordHead {
   readonly references: readonly StorePath[]
 }
 
-/** Reads the first line alone. It was written with the rest and is not checked against it: `mixos verify` does. */
+/** Reads the first line alone. It was written with the rest and is not checked against it: the command verify does. */
 export function parseHead(text: Buffer, digest: Digest, where: string): RecordHead {
   const end = text.indexOf(',"entries":[\n')
   if (end < 0) throw invalid(where, 'it has no entries')
@@ -92,7 +92,5 @@ export function parseJson(text: string, where: string): Record<string, unknown> 
 }
 
 function invalid(where: string, what: string): MixosError {
-  return new MixosError('RECORD_INVALID', `${where}: ${what}`, {
-    hint: 'delete the file: without its record, the object is made again when it is needed',
-  })
+  return new MixosError('RECORD_INVALID', `${where}: ${what}`)
 }

@@ -1,4 +1,5 @@
 import { DIGEST_LENGTH, type Digest } from '../graph/store-path.ts'
+import type { Host } from './host.ts'
 
 /** Finds digests in bytes. Only those it was made for are found, whatever stands around them. */
 export interface ReferenceScanner {
@@ -49,4 +50,51 @@ export function referenceScanner(digests: Iterable<Digest>): ReferenceScanner {
     }
   }
   return { scan }
+}
+
+const CHUNK = 1 << 20
+/** The last bytes of a chunk may begin a digest that ends in the next one. */
+export const OVERLAP = DIGEST_LENGTH - 1
+
+/**
+ * Those of the digests that stand in the files and symlinks of a tree: what `ingest` would find, without a copy. What
+ * that refuses is passed over, since it is told of there.
+ */
+export function digestsIn(host: Host, tree: string, digests: readonly Digest[]): Set<Digest> {
+  const { files } = host
+  const scanner = referenceScanner(digests)
+  const found = new Set<Digest>()
+  const buffer = Buffer.allocUnsafe(CHUNK)
+  const scan = (bytes: Uint8Array): void => scanner.scan(bytes, digest => found.add(digest))
+
+  const scanFile = (path: string): void => {
+    const fd = files.open(path, 'read')
+    try {
+      let kept = 0
+      for (;;) {
+        const read = files.readInto(fd, buffer.subarray(kept))
+        if (read === 0) return
+        const filled = buffer.subarray(0, kept + read)
+        scan(filled)
+        kept = Math.min(OVERLAP, filled.length)
+        buffer.copyWithin(0, filled.length - kept, filled.length)
+      }
+    } finally {
+      files.close(fd)
+    }
+  }
+  const walk = (path: string): void => {
+    const stats = files.lstat(path)
+    if (!stats || found.size === digests.length) return
+    if (stats.isSymbolicLink()) scan(Buffer.from(files.readLink(path)))
+    else if ((stats.mode & 0o400) === 0) return
+    else if (stats.isFile()) scanFile(path)
+    else if (stats.isDirectory()) for (const name of files.list(path)) walk(`${path}/${name}`)
+  }
+  try {
+    walk(tree)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENAMETOOLONG') throw error
+  }
+  return found
 }

@@ -2,9 +2,9 @@ import { basename, dirname, join, relative, resolve } from 'node:path'
 import { blake3Hex } from '../graph/blake3.ts'
 import { MixosError } from '../graph/error.ts'
 import { digestOf, type ObjectHash, parseStorePath, type StorePath } from '../graph/store-path.ts'
+import { flush } from './disk/write.ts'
 import type { Store } from './store.ts'
 import { storeLock } from './store-lock.ts'
-import { flush } from './write.ts'
 
 /** Something that keeps an object, and all it refers to, from being collected. */
 export interface Root {

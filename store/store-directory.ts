@@ -16,19 +16,14 @@ export function makeLayout(host: Host, layout: Layout): void {
   if (version && version !== VERSION) {
     throw new MixosError(
       'STORE_FOREIGN',
-      `${directory} is a store of version ${version.trim()}, this mixos reads version ${VERSION.trim()}`,
-      {
-        hint: 'set MIXOS_HOME to another directory',
-      },
+      `${directory} is a store of version ${version.trim()}, this program reads version ${VERSION.trim()}`,
     )
   }
   try {
     files.makeDirectory(directory)
     const foreign = files.list(directory).find(name => !LAYOUT.has(name))
     if (foreign !== undefined) {
-      throw new MixosError('STORE_FOREIGN', `${directory} is not a store: it holds ${foreign}`, {
-        hint: 'set MIXOS_HOME to an empty directory, or to one that does not exist yet',
-      })
+      throw new MixosError('STORE_FOREIGN', `${directory} is not a store: it holds ${foreign}`)
     }
     // Some may be gone: a backup without empty directories, or logs that somebody deleted.
     for (const path of directoriesOf(layout)) files.makeDirectory(path)
@@ -60,10 +55,7 @@ function readVersion(host: Host, { directory, version }: Layout): string | undef
     return host.files.read(version)?.toString()
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') {
-      throw new MixosError('STORE_FOREIGN', `${directory} is not a directory`, {
-        hint: 'set MIXOS_HOME to an empty directory, or to one that does not exist yet',
-        cause: error,
-      })
+      throw new MixosError('STORE_FOREIGN', `${directory} is not a directory`, { cause: error })
     }
     throw asStoreError(error, directory)
   }

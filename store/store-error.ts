@@ -1,11 +1,13 @@
 import { MixosError } from '../graph/error.ts'
-import { asFileError, isDiskFull } from './system-error.ts'
+import { asFileError, isDiskFull } from './disk/system-error.ts'
 
-/** An error of the operating system as one that names the store and what to do; any other error as it is. */
+/**
+ * An error of the operating system as one that names the store; any other error as it is. The way out depends on the
+ * program, which knows a hint for these codes.
+ */
 export function asStoreError(error: unknown, directory: string): unknown {
   if (isDiskFull(error)) {
     return new MixosError('DISK_FULL', `the disk that holds ${directory} is full`, {
-      hint: 'free space with: mixos gc, or set MIXOS_HOME to a directory on a larger disk',
       cause: error,
     })
   }
@@ -20,7 +22,7 @@ export function asStoreError(error: unknown, directory: string): unknown {
     return asFileError(error) ?? error
   if (code === 'EACCES' && syscall?.startsWith('spawn ')) {
     return new MixosError('SANDBOX_UNAVAILABLE', `no program of ${directory} can be run`, {
-      hint: 'mount that disk without noexec, or set MIXOS_HOME to a directory on another one',
+      hint: 'mount that disk without noexec',
       cause: error,
     })
   }
@@ -30,8 +32,5 @@ export function asStoreError(error: unknown, directory: string): unknown {
 
 /** STORE_READ_ONLY. */
 export function readOnly(cause: unknown, directory: string): MixosError {
-  return new MixosError('STORE_READ_ONLY', `cannot write to ${directory}`, {
-    hint: 'make it writable for this user, or set MIXOS_HOME to another directory',
-    cause,
-  })
+  return new MixosError('STORE_READ_ONLY', `cannot write to ${directory}`, { cause })
 }

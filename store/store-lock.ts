@@ -1,22 +1,34 @@
 import { blake3Hex } from '../graph/blake3.ts'
-import { type Lock, type LockOptions, waitForLock } from './path-lock.ts'
-import type { Store } from './store.ts'
+import { type Lock, type LockOptions, waitForLock } from './disk/path-lock.ts'
+import type { Host } from './host.ts'
+import type { Layout } from './layout.ts'
+
+/** A store, or what is to become one. */
+interface Lockable {
+  readonly host: Host
+  readonly layout: Layout
+}
+
+interface StoreLockOptions extends LockOptions {
+  /** Exclusive where left out. */
+  readonly how?: 'shared' | 'exclusive'
+}
 
 /**
  * Waits for the lock of this name in the store. It is one byte of a file that always stays, so that taking it makes
  * and deletes no file: that would cost more than what most locks are for. Throws CANCELLED where `signal` aborts first.
  */
 export function storeLock(
-  store: Pick<Store, 'host' | 'layout'>,
+  store: Lockable,
   name: string,
-  options: LockOptions = {},
+  options: StoreLockOptions = {},
 ): Promise<Lock> {
   return waitForLock(() => tryStoreLock(store, name, options.how), options)
 }
 
 /** The lock, or undefined where someone else holds it. Safe between tasks and between processes. */
 export function tryStoreLock(
-  { host, layout }: Pick<Store, 'host' | 'layout'>,
+  { host, layout }: Lockable,
   name: string,
   how: 'shared' | 'exclusive' = 'exclusive',
 ): Lock | undefined {

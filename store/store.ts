@@ -6,6 +6,8 @@ import {
   parseStorePath,
   type ResolvedHash,
 } from '../graph/store-path.ts'
+import { removeTree } from './disk/remove.ts'
+import { eachOf, flush, writeDurably } from './disk/write.ts'
 import type { Host } from './host.ts'
 import { type Ingested, type IngestOptions, ingest } from './ingest.ts'
 import { type Layout, layoutOf } from './layout.ts'
@@ -17,11 +19,9 @@ import {
   parseRecord,
   type RecordHead,
 } from './records.ts'
-import { removeTree } from './remove.ts'
 import { makeLayout } from './store-directory.ts'
 import { storeLock } from './store-lock.ts'
 import { formatTrace, parseTrace, type Trace } from './traces.ts'
-import { eachOf, flush, writeDurably } from './write.ts'
 
 /**
  * A store on disk. Any number of tasks and processes may read and add at once; collecting garbage excludes
@@ -37,11 +37,13 @@ export interface Store {
   record(path: StorePath): ObjectRecord | undefined
   /** The same without reading the record: whether there is one. */
   has(path: StorePath): boolean
+  /** Whether it is here with all that it refers to. Throws as `record` does. */
+  hasWhole(path: StorePath): boolean
   /** The first line of a record, which is quick to read however large the object. */
   head(path: StorePath): RecordHead | undefined
   /** All objects, sorted by digest. */
   paths(): StorePath[]
-  /** The trace, if all objects that it names are here. */
+  /** The trace, if all objects that it names are here, and what they refer to: a damaged one may have been deleted. */
   trace(hash: DerivationHash | ResolvedHash): Trace | undefined
   /** Adds a tree that lies outside the store. Durable when it resolves; adding it again changes nothing. */
   add(options: AddOptions): Promise<StorePath>
@@ -69,8 +71,11 @@ export interface Prepared {
   readonly path: StorePath
   /** Of the candidates, those that it names. */
   readonly references: readonly StorePath[]
-  /** Makes it an object. Durable when it resolves. */
-  commit(): Promise<void>
+  /**
+   * Makes it an object; one that is here stays as it is, unless it is to be replaced: then it is there, with its record,
+   * at every moment, whole or as it was. Durable when it resolves.
+   */
+  commit(options?: { readonly replace: boolean }): Promise<void>
   discard(): void
 }
 
@@ -96,6 +101,14 @@ export function openStore({ directory, host }: { directory: string; host: Host }
     has: path =>
       host.files.lstat(layout.record(digestOfPath(path))) !== undefined &&
       host.files.lstat(layout.object(path)) !== undefined,
+    hasWhole: path => {
+      const closure = new Set([path])
+      for (const each of closure) {
+        if (!store.has(each)) return false
+        for (const reference of store.head(each)?.references ?? []) closure.add(reference)
+      }
+      return true
+    },
     record: path => {
       const at = layout.record(digestOfPath(path))
       const text = host.files.read(at)
@@ -119,7 +132,7 @@ export function openStore({ directory, host }: { directory: string; host: Host }
       const text = host.files.read(at)
       if (!text) return undefined
       const trace = parseTrace(text.toString(), hash, at)
-      return Object.values(trace.outputs).every(path => store.has(path)) ? trace : undefined
+      return Object.values(trace.outputs).every(path => store.hasWhole(path)) ? trace : undefined
     },
     add: async options => {
       const prepared = store.prepare(options)
@@ -137,10 +150,10 @@ export function openStore({ directory, host }: { directory: string; host: Host }
     },
     prepared: (object, target) => {
       const discard = (): void => removeTree(host, target)
-      const commit = async (): Promise<void> => {
+      const commit: Prepared['commit'] = async ({ replace } = { replace: false }) => {
         try {
           await syncTree(store, object)
-          await publish(store, object, target)
+          await publish(store, object, { from: target, replace })
         } finally {
           discard()
         }
@@ -179,25 +192,39 @@ async function syncTree(
  * Gives a synced tree its name and then its record. A crash in between leaves a tree without a record,
  * which is no object: the next publisher replaces it.
  */
-async function publish(store: Store, object: Ingested, from: string): Promise<void> {
+async function publish(
+  store: Store,
+  object: Ingested,
+  { from, replace }: { from: string; replace: boolean },
+): Promise<void> {
   const { host, layout } = store
   const at = layout.object(object.path)
   const record = layout.record(digestOfPath(object.path))
   const lock = await storeLock(store, digestOfPath(object.path))
   try {
-    if (host.files.lstat(record) && host.files.lstat(at)) return
-    removeTree(host, at)
-    // Moving a directory changes its "..", which needs write permission on it.
-    const isDirectory = object.manifest.entries[0]?.type === 'directory'
-    if (isDirectory) host.files.changeMode(from, 0o755)
-    host.files.rename(from, at)
-    if (isDirectory) host.files.sealPath(at, 'directory')
+    if (!replace && host.files.lstat(record) && host.files.lstat(at)) return
+    const isTree = object.manifest.entries[0]?.type === 'directory'
+    place(host, from, { at, isTree })
     await flush(host, [layout.objects])
     const data = formatRecord(newRecord(object.manifest, object.hash))
     await writeDurably(host, { path: record, data, scratch: layout.scratch })
   } finally {
     lock.release()
   }
+}
+
+/** What stands there already may be in use, so the new one takes its place in one step, where the file system can. */
+function place(host: Host, from: string, { at, isTree }: { at: string; isTree: boolean }): void {
+  const { files } = host
+  const old = files.lstat(at)
+  // Moving a directory changes its "..", which needs write permission on it.
+  if (isTree) files.changeMode(from, 0o755)
+  if (old?.isDirectory()) files.changeMode(at, 0o755)
+  if (!old || !files.exchange(from, at)) {
+    removeTree(host, at)
+    files.rename(from, at)
+  }
+  if (isTree) files.sealPath(at, 'directory')
 }
 
 function listObjects(host: Host, layout: Layout): StorePath[] {

@@ -31,7 +31,7 @@ export function parseTrace(text: string, hash: string, where: string): Trace {
   const data = parseJson(text, where)
   const refuse = (what: string): never => {
     throw new MixosError('RECORD_INVALID', `${where}: ${what}`, {
-      hint: 'drop it with: mixos gc',
+      hint: 'drop it with the command gc',
     })
   }
   if (data.format !== FORMAT)

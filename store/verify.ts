@@ -9,19 +9,28 @@ import {
   parseStorePath,
   type StorePath,
 } from '../graph/store-path.ts'
+import { breaksOf } from './breaks.ts'
+import { asFileError, naming, reasonOf } from './disk/system-error.ts'
 import { recordOf } from './object-closure.ts'
+import { listRoots } from './roots.ts'
 import type { Store } from './store.ts'
-import { asFileError, naming, reasonOf } from './system-error.ts'
+import { storeLock } from './store-lock.ts'
 import { parseTrace } from './traces.ts'
 
 export interface Problem {
   /** Where it is on this machine: an object, a record or a trace. */
   readonly at: string
-  /** The object that is damaged, where one is. */
+  /** The object that is damaged, where one is; a trace has none, and neither has the link of a root. */
   readonly path?: StorePath
   readonly message: string
-  /** What it refers to and is not here, where that is the problem: the object itself is whole. */
+  /** What it refers or leads to and is not here, where that is the problem: the object itself is whole. */
   readonly missing?: StorePath
+}
+
+export interface VerifyOptions {
+  /** All objects where left out, and then the traces too. */
+  readonly paths?: readonly StorePath[]
+  readonly onObject?: (path: StorePath) => void
 }
 
 export interface Verified {
@@ -32,23 +41,91 @@ export interface Verified {
 /**
  * Reads every byte of every object, or of the given ones, and compares it with the record; without given ones, reads
  * the traces too. Changes nothing. What cannot be read is a problem like any other.
- * A tree without a record is not reported: it is no object, and the next collection deletes it.
+ * A tree without a record is reported where an object or a root needs it; else it is a leftover of a crash.
  */
-export function verify(
+export function verify(store: Store, options: VerifyOptions = {}): Verified {
+  const work = verifying(store, options, { objects: 0, total: 0, bytes: 0 })
+  for (;;) {
+    const step = work.next()
+    if (step.done) return step.value
+  }
+}
+
+export interface VerifyInUseOptions {
+  readonly signal: AbortSignal
+  /** Called once where a collection of garbage is waited for. */
+  readonly onWait: () => void
+  readonly onProgress: (progress: Readonly<Progress>) => void
+}
+
+/** Verifies a store that others use: meanwhile nothing is collected. Throws CANCELLED where `signal` aborts. */
+export async function verifyInUse(
   store: Store,
-  options: { paths?: readonly StorePath[]; onObject?: (path: StorePath) => void } = {},
-): Verified {
+  { signal, onWait, onProgress }: VerifyInUseOptions,
+): Promise<Verified> {
+  const lock = await storeLock(store, 'store', { how: 'shared', signal, onWait })
+  const progress = { objects: 0, total: 0, bytes: 0 }
+  const work = verifying(store, {}, progress)
+  try {
+    const breaks = breaksOf(store.host)
+    for (;;) {
+      const step = work.next()
+      if (step.done) return step.value
+      if (!breaks.isDue()) continue
+      onProgress(progress)
+      await breaks.take()
+      if (signal.aborted) throw new MixosError('CANCELLED', 'the verification was cancelled')
+    }
+  } finally {
+    // Closes the file that it is at.
+    work.return({ checked: 0, problems: [] })
+    lock.release()
+  }
+}
+
+/** How far it is: objects begun, of all, and the bytes read. */
+export interface Progress {
+  objects: number
+  total: number
+  bytes: number
+}
+
+/** In small steps, after each of which others may have their turn. */
+function* verifying(
+  store: Store,
+  options: VerifyOptions,
+  progress: Progress,
+): Generator<void, Verified> {
+  // Before the objects, since those that are added meanwhile have their tree before their record.
+  const records = options.paths ? [] : store.host.files.list(store.layout.records)
   const paths = options.paths ?? store.paths()
-  const problems = paths.flatMap(path => {
+  progress.total = paths.length
+  const problems: Problem[] = []
+  for (const path of paths) {
     options.onObject?.(path)
-    return problemsOf(store, path).map(problem => ({ at: store.hostPath(path), path, ...problem }))
-  })
+    progress.objects++
+    yield
+    const at = store.hostPath(path)
+    for (const problem of yield* problemsOf(store, path, progress))
+      problems.push({ at, path, ...problem })
+  }
   if (options.paths) return { checked: paths.length, problems }
-  const lost = lostObjects(store, paths)
+  const lost = lostObjects(store, records, paths)
   return {
     checked: paths.length + lost.length,
-    problems: [...problems, ...lost, ...damagedTraces(store)],
+    problems: [...problems, ...lost, ...lostRoots(store), ...damagedTraces(store)],
   }
+}
+
+/** Links that are there to keep an object, which is not there. */
+function lostRoots(store: Store): Problem[] {
+  return listRoots(store)
+    .filter(({ path }) => !store.has(path))
+    .map(({ link, path }) => ({
+      at: link,
+      missing: path,
+      message: `it leads to ${path}, which is not in the store`,
+    }))
 }
 
 /** What would stop a realization that comes upon it. */
@@ -68,17 +145,25 @@ function noting(look: () => string | undefined): string | undefined {
   try {
     return look()
   } catch (error) {
-    if (error instanceof MixosError) return error.message
-    if (asFileError(error)) return reasonOf(error)
-    throw error
+    return told(error)
   }
 }
 
+/** Why something cannot be read. Throws what is no reason for that. */
+function told(error: unknown): string {
+  if (error instanceof MixosError) return error.message
+  if (asFileError(error)) return reasonOf(error)
+  throw error
+}
+
 /** Records whose trees are gone. */
-function lostObjects(store: Store, found: readonly StorePath[]): Problem[] {
-  const { host, layout } = store
+function lostObjects(
+  { layout }: Store,
+  records: readonly string[],
+  found: readonly StorePath[],
+): Problem[] {
   const digests = new Set(found.map(digestOfPath))
-  return host.files.list(layout.records).flatMap(name => {
+  return records.flatMap(name => {
     const path = parseStorePath(name.replace(/\.json$/, '-unknown'))
     if (!path || digests.has(digestOfPath(path))) return []
     const at = join(layout.records, name)
@@ -88,32 +173,57 @@ function lostObjects(store: Store, found: readonly StorePath[]): Problem[] {
 
 type OfObject = Omit<Problem, 'at' | 'path'>
 
-function problemsOf(store: Store, path: StorePath): OfObject[] {
+function* problemsOf(
+  store: Store,
+  path: StorePath,
+  progress: Progress,
+): Generator<void, readonly OfObject[]> {
   const problems: OfObject[] = []
-  const unreadable = noting(() => {
-    for (const problem of differencesOf(store, path)) problems.push(problem)
-    return undefined
-  })
-  return unreadable === undefined ? problems : [...problems, { message: unreadable }]
+  try {
+    const { references, entries } = recordOf(store, path).manifest
+    for (const missing of references.filter(reference => !store.has(reference)))
+      problems.push({ message: `it refers to ${missing}, which is not in the store`, missing })
+    const expected = new Set(entries.map(entry => entry.path))
+    for (const entry of entries) {
+      const problem = yield* problemOf(store, { path, entry, progress })
+      if (problem) problems.push({ message: `${entry.path || '(the object itself)'}: ${problem}` })
+      if (entry.type !== 'directory' || problem) continue
+      for (const name of store.host.files.list(join(store.hostPath(path), entry.path))) {
+        const child = entry.path === '' ? name : `${entry.path}/${name}`
+        if (!expected.has(child))
+          problems.push({ message: `${child}: is there, but not in the record` })
+      }
+    }
+  } catch (error) {
+    problems.push({ message: told(error) })
+  }
+  return problems
 }
 
-function* differencesOf(store: Store, path: StorePath): Generator<OfObject> {
-  const { references, entries } = recordOf(store, path).manifest
-  for (const missing of references.filter(reference => !store.has(reference)))
-    yield { message: `it refers to ${missing}, which is not in the store`, missing }
-  const expected = new Set(entries.map(entry => entry.path))
-  for (const entry of entries) {
-    const problem = noting(() => problemOf(store, path, entry))
-    if (problem) yield { message: `${entry.path || '(the object itself)'}: ${problem}` }
-    if (entry.type !== 'directory' || problem) continue
-    for (const name of store.host.files.list(join(store.hostPath(path), entry.path))) {
-      const child = entry.path === '' ? name : `${entry.path}/${name}`
-      if (!expected.has(child)) yield { message: `${child}: is there, but not in the record` }
-    }
+interface Place {
+  readonly path: StorePath
+  readonly entry: Entry
+  readonly progress: Progress
+}
+
+function* problemOf(
+  store: Store,
+  { path, entry, progress }: Place,
+): Generator<void, string | undefined> {
+  try {
+    const problem = problemBesideBytes(store, path, entry)
+    if (problem || entry.type !== 'file') return problem
+    const at = join(store.hostPath(path), entry.path)
+    const own = { self: entry.self ?? [], digest: digestOfPath(path) }
+    const hash = yield* hashFile(store, at, { ...own, progress })
+    if (hash === undefined) return `its own digest is not where the record says`
+    return hash === entry.hash ? undefined : `expected b3:${entry.hash}, got b3:${hash}`
+  } catch (error) {
+    return told(error)
   }
 }
 
-function problemOf(store: Store, path: StorePath, entry: Entry): string | undefined {
+function problemBesideBytes(store: Store, path: StorePath, entry: Entry): string | undefined {
   const { files } = store.host
   const at = join(store.hostPath(path), entry.path)
   const stats = files.lstat(at)
@@ -138,11 +248,8 @@ function problemOf(store: Store, path: StorePath, entry: Entry): string | undefi
   const mode = entry.type === 'directory' || entry.executable ? 0o555 : 0o444
   if ((stats.mode & 0o7777) !== mode)
     return `expected mode ${mode.toString(8)}, got ${(stats.mode & 0o7777).toString(8)}`
-  if (entry.type === 'directory') return undefined
-  if (stats.size !== entry.size) return `expected ${entry.size} bytes, got ${stats.size}`
-  const hash = hashFile(store, at, { self, digest: digestOfPath(path) })
-  if (hash === undefined) return `its own digest is not where the record says`
-  return hash === entry.hash ? undefined : `expected b3:${entry.hash}, got b3:${hash}`
+  if (entry.type === 'directory' || stats.size === entry.size) return undefined
+  return `expected ${entry.size} bytes, got ${stats.size}`
 }
 
 interface Self {
@@ -154,8 +261,11 @@ interface Self {
 const buffer = Buffer.allocUnsafeSlow(1 << 20)
 
 /** The hash of the file with the placeholder in place of the object's own digest; undefined where that is not there. */
-function hashFile(store: Store, at: string, own: Self): string | undefined {
-  const { files } = store.host
+function* hashFile(
+  { host: { files } }: Store,
+  at: string,
+  { progress, ...own }: Self & Pick<Place, 'progress'>,
+): Generator<void, string | undefined> {
   const fd = files.open(at, 'read')
   try {
     const stream = blake3Stream()
@@ -166,6 +276,8 @@ function hashFile(store: Store, at: string, own: Self): string | undefined {
       if (!maskSelf(chunk, { ...own, position })) return undefined
       stream.update(chunk)
       position += read
+      progress.bytes += read
+      yield
     }
   } finally {
     files.close(fd)

@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, normalize } from 'node:path'
 import test from 'ava'
+import { topologicalOrder } from '../graph/closure.ts'
+import { VERSION } from '../graph/release.ts'
 
 const project = join(import.meta.dirname, '..')
 const NOT_OURS = ['.git', 'node_modules', 'artifacts']
@@ -17,15 +19,15 @@ const layers: Record<string, readonly string[]> = {
 /** Where a package is imported: one file, so that replacing it changes one file. Types may be imported anywhere. */
 const packages: Record<string, string> = {
   '@napi-rs/blake-hash': 'graph/blake3.ts',
-  '@napi-rs/lzma': 'store/decompress.ts',
+  '@napi-rs/lzma': 'store/archives/decompress.ts',
   aws4fetch: 'store/cache/storages/s3-bucket.ts',
   'cmd-ts': 'cli/',
   'fastest-levenshtein': 'graph/nearest.ts',
   'fs-native-extensions': 'store/hosts/node.ts',
   graphology: 'graph/graph.ts',
   immer: 'graph/override.ts',
-  openpgp: 'store/debian/release.ts',
-  'tar-fs': 'store/tar.ts',
+  openpgp: 'store/pins/debian/release.ts',
+  'tar-fs': 'store/archives/tar.ts',
   tinypool: 'store/threads.ts',
   'tuf-js': 'store/target/repository.ts',
   undici: 'store/cache/storages/http-client.ts',
@@ -83,6 +85,16 @@ for (const [layer, allowed] of Object.entries(layers)) {
     t.deepEqual(wrong.map(described), [])
   })
 }
+
+test('no files import each other in a circle, but for types', t => {
+  const needed = Map.groupBy(
+    imports.filter(({ what, isType }) => what.startsWith('.') && !isType),
+    ({ from }) => from,
+  )
+  const needs = (file: string) =>
+    (needed.get(file) ?? []).map(({ what }) => normalize(join(file, '..', what)))
+  t.notThrows(() => topologicalOrder(sources, needs))
+})
 
 test('graph/ and derivations/ are pure: they import nothing of Node', t => {
   const pure = ['graph', 'derivations']
@@ -261,3 +273,7 @@ function packageOf(what: string): string {
 }
 
 const described = ({ from, what }: Import): string => `${from} imports ${what}`
+
+test('the programs have the version of the package', t => {
+  t.is(JSON.parse(readFileSync(join(project, 'package.json'), 'utf8')).version, VERSION)
+})

@@ -12,6 +12,7 @@ import {
   optionalName,
   Path,
 } from '../args.ts'
+import { cachesOf } from '../caches.ts'
 import { type Context, openHome } from '../context.ts'
 import { imageFrom } from '../image.ts'
 import { runMachine } from '../qemu.ts'
@@ -64,12 +65,14 @@ export function boot(context: Context) {
       const store = await openHome(context)
       const cpus = availableParallelism()
       const named = namedPackages(packages, [name, 'seeds-qemu', 'seeds-bubblewrap'])
+      await using substituter = cachesOf(context, store, [])
       const realized = await realizeAll(context, {
         store,
         packages,
         named,
         links: new Map(),
         flags: { jobs: cpus, cores: cpus },
+        substituter,
       })
       const at = (wanted: string): string => pathOf(store, realized, packages.get(wanted))
       const image = await imageFrom(store.host, { name, path: at(name), keep })

@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { command, subcommands } from 'cmd-ts'
 import { pins as wanted } from '../../configs/pins.ts'
 import type { Pin } from '../../graph/lock.ts'
-import type { Change, Update } from '../../store/lock-update.ts'
-import { problemsOf } from '../../store/lock-wanted.ts'
+import type { Change, Update } from '../../store/pins/lock-update.ts'
+import { problemsOf } from '../../store/pins/lock-wanted.ts'
 import { jsonFlag, names } from '../args.ts'
 import { type Context, openHome } from '../context.ts'
 import { plural } from '../format.ts'
@@ -74,9 +74,9 @@ async function writeUpdated(context: Context, names: readonly string[]): Promise
   const [store, { updateLock }, { machineMirrors }, { writeDurably }, { storeLock }] =
     await Promise.all([
       openHome(context),
-      import('../../store/lock-update.ts'),
-      import('../../store/mirrors.ts'),
-      import('../../store/write.ts'),
+      import('../../store/pins/lock-update.ts'),
+      import('../../store/fetch/mirrors.ts'),
+      import('../../store/disk/write.ts'),
       import('../../store/store-lock.ts'),
     ])
   const { host, layout } = store

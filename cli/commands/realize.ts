@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { command, flag } from 'cmd-ts'
 import { labelOf } from '../../graph/derivation.ts'
 import type { Plan } from '../../graph/plan.ts'
-import type { Challenged } from '../../store/challenge.ts'
+import type { Challenged } from '../../store/realize/challenge.ts'
 import {
   badArgument,
   cacheOption,
@@ -108,10 +108,13 @@ async function run(context: Context, args: Args): Promise<Answer> {
     flags,
     substituter,
   })
-  const answer = describeRealized(store, named, { realized, links })
+  const made = describeRealized(store, named, { realized, links })
+  // Where an output differs, realizing has failed.
+  const note = `${plural(named.size, 'package')} made once more: every output is the same`
+  const answer = args.check ? { ...made, note } : made
   if (!args.challenge) return answer
-  const { tracesOf } = await import('../../store/known.ts')
-  const { wasTakenHere } = await import('../../store/logs.ts')
+  const { tracesOf } = await import('../../store/realize/known.ts')
+  const { wasTakenHere } = await import('../../store/realize/logs.ts')
   const known = tracesOf(store, [...named.values()])
   const traces = known.filter(({ derivation }) => wasTakenHere(store, derivation))
   return describeChallenged(answer, traces.length, await substituter.challenge(traces))
@@ -132,6 +135,7 @@ function describeChallenged(answer: Answer, steps: number, said: readonly Challe
   })
   if (sums.length === 0) sums.push(`no signer says anything of ${plural(steps, 'step')} made here`)
   return {
+    ...answer,
     text: [answer.text, ...lines, ...sums].join('\n'),
     record: { ...answer.record, challenged: said },
     isFailure: lines.length > 0,

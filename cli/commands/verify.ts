@@ -1,5 +1,5 @@
 import { command } from 'cmd-ts'
-import { verify as verifyStore } from '../../store/verify.ts'
+import { verifyInUse } from '../../store/verify.ts'
 import { jsonFlag } from '../args.ts'
 import { type Context, requireHome } from '../context.ts'
 import type { Answer } from '../report.ts'
@@ -12,8 +12,14 @@ export function verify(context: Context) {
     args: { json: jsonFlag },
     examples: [{ description: 'is the store what it was?', command: 'mixos verify' }],
     handler: async (): Promise<Answer> => {
-      const store = await requireHome(context)
-      return verifyAnswer(verifyStore(store))
+      const { signal, report } = context
+      const verified = await verifyInUse(await requireHome(context), {
+        signal,
+        onWait: () =>
+          report({ type: 'warning', message: 'waiting for a garbage collection to end' }),
+        onProgress: progress => report({ type: 'verifying', ...progress }),
+      })
+      return verifyAnswer(verified)
     },
   })
 }

@@ -1,7 +1,9 @@
-import { createInterface } from 'node:readline/promises'
 import { flag } from 'cmd-ts'
 import { MixosError } from '../../graph/error.ts'
-import { storeLock } from '../../store/store-lock.ts'
+import { currentGeneration } from '../../store/target/generations.ts'
+import { installedIn } from '../../store/target/installed.ts'
+import { ownPackage } from '../../store/target/mix-itself.ts'
+import { missingOf, perform, refuseSharedFiles } from '../../store/target/perform-change.ts'
 import {
   type Candidate,
   type Change,
@@ -9,17 +11,13 @@ import {
   isEmpty,
   planChange,
   type Wish,
-} from '../../store/target/change.ts'
-import { currentGeneration } from '../../store/target/generations.ts'
-import { installedIn } from '../../store/target/installed.ts'
-import { ownPackage } from '../../store/target/own.ts'
-import { missingOf, perform } from '../../store/target/perform.ts'
+} from '../../store/target/plan-change.ts'
 import { followServices } from '../../store/target/service-changes.ts'
 import { jsonFlag } from '../args.ts'
 import { bytes, plural, sum } from '../format.ts'
 import type { Answer } from '../report.ts'
 import type { MixContext } from './context.ts'
-import { openMachine, systemNow } from './machine.ts'
+import { madeBy, openMachine, systemNow, usingStore } from './machine.ts'
 import { offeredBy, sizesOf, storagesOf } from './offered.ts'
 
 /** The flags of every command that changes the system. */
@@ -32,6 +30,8 @@ export const changeFlags = {
 export interface ChangeOptions {
   readonly dryRun: boolean
   readonly yes: boolean
+  /** Packages come from files, which are unpacked in the store even for a dry run. */
+  readonly hasFiles?: boolean
 }
 
 export interface Wanted {
@@ -50,25 +50,20 @@ export async function change(
   flags: ChangeOptions,
 ): Promise<Answer> {
   const { store } = openMachine(context)
-  const { signal, report } = context
-  const inUse = await storeLock(store, 'store', {
-    how: 'shared',
-    signal,
-    onWait: () => report({ type: 'warning', message: 'waiting for mix gc' }),
-  })
-  try {
+  const changeIt = async (): Promise<Answer> => {
     const wanted = await want()
     for (;;) {
       try {
         return await changeOnce(context, wanted, flags)
       } catch (error) {
         if (!(error instanceof MixosError && error.code === 'SYSTEM_CHANGED')) throw error
-        report({ type: 'warning', message: `${error.message}: planning again` })
+        context.report({ type: 'warning', message: `${error.message}: planning again` })
       }
     }
-  } finally {
-    inUse.release()
   }
+  // To look is for everybody, and nobody has to wait for it.
+  const isLook = flags.dryRun && !flags.hasFiles
+  return isLook ? changeIt() : usingStore(context, store, changeIt)
 }
 
 async function changeOnce(
@@ -92,6 +87,7 @@ async function changeOnce(
   if (isEmpty(planned) && isRecorded && planned.requested.length === before.length) {
     return { text: 'nothing to do', record: recordOf(planned) }
   }
+  refuseSharedFiles(machine.store, planned)
   const lines = describeChange(planned)
   const missing = missingOf(machine.store, planned)
   const sizes = sizesOf(offered)
@@ -100,7 +96,7 @@ async function changeOnce(
   const objects = plural(missing.length, 'object')
   const summary = `${objects} to fetch: at most ${bytes(size)}, ${bytes(space)} on disk`
   if (flags.dryRun) return { text: [...lines, summary].join('\n'), record: recordOf(planned) }
-  if (!flags.yes) await ask([...lines, summary])
+  if (!flags.yes) await context.confirm([...lines, summary])
   const storages = storagesOf(context, offered)
   let came = 0
   if (size > 0) report({ type: 'fetched', bytes: 0, total: size })
@@ -129,12 +125,6 @@ async function changeOnce(
   }
 }
 
-/** Who does it and how, for `mix history`. */
-export function madeBy({ environment, host, argv }: MixContext) {
-  const user = environment.SUDO_USER || environment.USER || environment.LOGNAME
-  return { at: host.now(), user: user || `uid ${host.processes.uid}`, command: [...argv] }
-}
-
 function recordOf({ added, removed, replaced }: Change): object {
   const named = ({ name, version }: { readonly name: string; readonly version: string }) => ({
     name,
@@ -149,19 +139,4 @@ function recordOf({ added, removed, replaced }: Change): object {
       to: to.version,
     })),
   }
-}
-
-/** Throws CANCELLED for no, and BAD_ARGUMENT where there is nobody to ask. */
-async function ask(lines: readonly string[]): Promise<void> {
-  if (!process.stdin.isTTY) {
-    throw new MixosError('BAD_ARGUMENT', 'nobody can be asked whether to go on', {
-      hint: 'see what would be done with --dry-run, and do it with --yes',
-    })
-  }
-  process.stderr.write(`${lines.join('\n')}\n`)
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  const reply = await terminal.question('go on? [Y/n] ')
-  terminal.close()
-  if (/^(y(es)?)?$/i.test(reply.trim())) return
-  throw new MixosError('CANCELLED', 'nothing was changed')
 }

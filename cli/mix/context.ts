@@ -15,6 +15,8 @@ export interface MixContext {
   readonly host: Host
   readonly signal: AbortSignal
   readonly report: Report
+  /** Shows what is going to happen and asks whether to go on. Throws where the answer is no, or nobody is there. */
+  readonly confirm: (lines: readonly string[]) => Promise<void>
 }
 
 /** `/mix`; `$MIX_ROOT` is another one, for tests. */

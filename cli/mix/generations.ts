@@ -1,11 +1,10 @@
 import { command } from 'cmd-ts'
-import { generations as all, currentGeneration } from '../../store/target/generations.ts'
-import { installedIn } from '../../store/target/installed.ts'
+import { generations as all, currentNumber } from '../../store/target/generations.ts'
 import { jsonFlag } from '../args.ts'
 import { moment, plural, table } from '../format.ts'
 import type { Answer } from '../report.ts'
 import type { MixContext } from './context.ts'
-import { openMachine } from './machine.ts'
+import { openMachine, readablePackages } from './machine.ts'
 
 export function generations(context: MixContext) {
   return command({
@@ -14,19 +13,19 @@ export function generations(context: MixContext) {
     args: { json: jsonFlag },
     examples: [{ description: 'where can I go back to?', command: 'mix generations' }],
     handler: async (): Promise<Answer> => {
-      const { store } = openMachine(context)
-      const current = currentGeneration(store).number
-      const found = all(store).map(({ number, path, made }) => ({
+      const machine = openMachine(context)
+      const current = currentNumber(machine.store)
+      const found = all(machine.store).map(({ number, path, made }) => ({
         number,
         isCurrent: number === current,
         path,
-        packages: installedIn(store, path).length,
+        packages: readablePackages(machine, path)?.length,
         ...made,
       }))
       const rows = found.map(({ number, isCurrent, packages, at, command }) => [
         `${number}`,
         isCurrent ? 'current' : '',
-        plural(packages, 'package'),
+        packages === undefined ? 'damaged' : plural(packages, 'package'),
         at === undefined ? 'the image' : moment(at),
         command ? `mix ${command.join(' ')}` : '',
       ])

@@ -1,6 +1,6 @@
 import { command, positional } from 'cmd-ts'
 import { unknownPackage } from '../../graph/solver.ts'
-import { newestOf } from '../../store/target/offers.ts'
+import { newestOf } from '../../store/target/newest.ts'
 import { jsonFlag, PackageName } from '../args.ts'
 import { bytes, sum, table } from '../format.ts'
 import type { Answer } from '../report.ts'

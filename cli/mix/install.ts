@@ -3,9 +3,9 @@ import { command, restPositionals } from 'cmd-ts'
 import { MixosError } from '../../graph/error.ts'
 import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
 import { parseRequirement } from '../../graph/version-range.ts'
-import { type Candidate, candidateOf } from '../../store/target/change.ts'
 import { openMixpkg } from '../../store/target/mixpkg.ts'
-import { fetchMissing } from '../../store/target/perform.ts'
+import { fetchMissing } from '../../store/target/perform-change.ts'
+import { type Candidate, candidateOf } from '../../store/target/plan-change.ts'
 import { PackageName } from '../args.ts'
 import { change, changeFlags } from './changing.ts'
 import type { MixContext } from './context.ts'
@@ -43,7 +43,7 @@ export function install(context: MixContext) {
         const those = local.map(({ name, version }) => parseRequirement(`${name}=${version}`))
         return { wish: { install: [...named, ...those] }, local }
       }
-      return change(context, want, flags)
+      return change(context, want, { ...flags, hasFiles: wanted.some(isFile) })
     },
   })
 }

@@ -1,6 +1,5 @@
 import { command, flag } from 'cmd-ts'
-import { compareVersions } from '../../graph/version.ts'
-import { newestOf } from '../../store/target/offers.ts'
+import { isUpgrade, newestOf } from '../../store/target/newest.ts'
 import { jsonFlag } from '../args.ts'
 import { table } from '../format.ts'
 import type { Answer } from '../report.ts'
@@ -16,7 +15,7 @@ export function list(context: MixContext) {
       installed: flag({ long: 'installed', description: 'those that are installed (the default)' }),
       outdated: flag({
         long: 'outdated',
-        description: 'installed ones of which there is a newer version',
+        description: 'installed ones of which there is a newer version, or another build',
       }),
       available: flag({
         long: 'available',
@@ -34,13 +33,18 @@ export function list(context: MixContext) {
       const installed = installedNow(machine)
       if (!outdated) return answer(installed)
       const newest = newestOf(await offeredBy(context))
-      const rows = installed.flatMap(({ name, version }) => {
-        const offer = newest.get(name)
-        const isOutdated = offer && compareVersions(version, offer.version) < 0
-        return isOutdated ? [{ name, installed: version, newest: offer.version }] : []
+      const rows = installed.flatMap(one => {
+        const offer = newest.get(one.name)
+        if (!offer || !isUpgrade(one, offer)) return []
+        const isRebuilt = offer.version === one.version
+        return [{ name: one.name, installed: one.version, newest: offer.version, isRebuilt }]
       })
       return {
-        text: table(rows.map(row => [row.name, row.installed, '->', row.newest])),
+        text: table(
+          rows.map(({ name, installed, newest, isRebuilt }) => {
+            return [name, installed, '->', isRebuilt ? `${newest} (rebuilt)` : newest]
+          }),
+        ),
         record: { packages: rows },
       }
     },

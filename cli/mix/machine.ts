@@ -1,10 +1,14 @@
 import { dirname } from 'node:path'
-import { openStore } from '../../store/store.ts'
-import { notInstalled } from '../../store/target/change.ts'
-import type { Machine } from '../../store/target/etc-files.ts'
-import { currentGeneration } from '../../store/target/generations.ts'
+import { MixosError } from '../../graph/error.ts'
+import type { StorePath } from '../../graph/store-path.ts'
+import { openStore, type Store } from '../../store/store.ts'
+import { asStoreError } from '../../store/store-error.ts'
+import { storeLock } from '../../store/store-lock.ts'
+import { currentGeneration, type Made } from '../../store/target/generations.ts'
 import { type InstalledPackage, installedIn } from '../../store/target/installed.ts'
-import { ownPackage } from '../../store/target/own.ts'
+import type { Machine } from '../../store/target/machine.ts'
+import { ownPackage } from '../../store/target/mix-itself.ts'
+import { notInstalled } from '../../store/target/plan-change.ts'
 import type { MixContext } from './context.ts'
 
 /** The machine that the store is part of: packages put files below its root. */
@@ -14,6 +18,43 @@ export function openMachine({ host, root }: MixContext): Machine {
 
 /** The machine's own root directory, `/` on a real one. */
 export const machineRoot = ({ root }: Pick<MixContext, 'root'>): string => dirname(root)
+
+/** Does something that needs what is in the store, or in its scratch directory, to stay there: no collection runs meanwhile. */
+export async function usingStore<T>(
+  { signal, report }: MixContext,
+  store: Store,
+  action: () => Promise<T>,
+): Promise<T> {
+  const onWait = (): void => report({ type: 'warning', message: 'waiting for mix gc' })
+  const options = { how: 'shared', signal, onWait } as const
+  const inUse = await storeLock(store, 'store', options).catch(error => {
+    throw asStoreError(error, store.directory)
+  })
+  try {
+    return await action()
+  } finally {
+    inUse.release()
+  }
+}
+
+/** The packages of a profile, by name; undefined where that is damaged, or not there. */
+export function readablePackages(
+  { store }: Machine,
+  path: StorePath | undefined,
+): InstalledPackage[] | undefined {
+  try {
+    return path && installedIn(store, path)
+  } catch (error) {
+    if (error instanceof MixosError && error.code === 'PACKAGE_INVALID') return undefined
+    throw error
+  }
+}
+
+/** Who changes the system, and how. */
+export function madeBy({ environment, host, argv }: MixContext): Made {
+  const user = environment.SUDO_USER || environment.USER || environment.LOGNAME
+  return { at: host.now(), user: user || `uid ${host.processes.uid}`, command: [...argv] }
+}
 
 /** The packages of the current generation, by name. */
 export function systemNow({ store }: Machine): InstalledPackage[] {

@@ -1,9 +1,9 @@
 import { command } from 'cmd-ts'
-import { currentGeneration } from '../../store/target/generations.ts'
+import { currentNumber } from '../../store/target/generations.ts'
 import { recover as recoverMachine } from '../../store/target/transition.ts'
 import { jsonFlag } from '../args.ts'
 import type { MixContext } from './context.ts'
-import { openMachine } from './machine.ts'
+import { openMachine, usingStore } from './machine.ts'
 
 export function recover(context: MixContext) {
   return command({
@@ -12,9 +12,12 @@ export function recover(context: MixContext) {
     args: { json: jsonFlag },
     handler: async () => {
       const machine = openMachine(context)
-      await recoverMachine(machine, context)
-      const { number } = currentGeneration(machine.store)
-      return { text: `generation ${number} is current`, record: { generation: number } }
+      await usingStore(context, machine.store, () => recoverMachine(machine, context))
+      const number = currentNumber(machine.store)
+      return {
+        text: `${number === undefined ? 'no generation' : `generation ${number}`} is current`,
+        record: { generation: number },
+      }
     },
   })
 }

@@ -1,10 +1,11 @@
 import { command, optional, positional } from 'cmd-ts'
+import { currentNumber, targetOf } from '../../store/target/generations.ts'
 import { followServices } from '../../store/target/service-changes.ts'
 import { rollBack } from '../../store/target/transition.ts'
 import { countType, jsonFlag } from '../args.ts'
 import { plural } from '../format.ts'
 import type { MixContext } from './context.ts'
-import { openMachine, systemNow } from './machine.ts'
+import { madeBy, openMachine, readablePackages, systemNow, usingStore } from './machine.ts'
 
 export function rollback(context: MixContext) {
   return command({
@@ -14,7 +15,7 @@ export function rollback(context: MixContext) {
       number: positional({
         displayName: 'generation',
         type: optional(countType('number')),
-        description: 'its number (default: the one before the current one)',
+        description: 'its number (default: the one that the current one was made from)',
       }),
       json: jsonFlag,
     },
@@ -24,8 +25,12 @@ export function rollback(context: MixContext) {
     ],
     handler: async ({ number }) => {
       const machine = openMachine(context)
-      const before = systemNow(machine)
-      const found = await rollBack(machine, number, context)
+      const current = currentNumber(machine.store)
+      const path = current === undefined ? undefined : targetOf(machine.store, current)
+      const before = readablePackages(machine, path) ?? []
+      const found = await usingStore(context, machine.store, () =>
+        rollBack(machine, number, { ...context, made: madeBy(context) }),
+      )
       const packages = systemNow(machine)
       await followServices(machine, { ...context, before, after: packages })
       return {

@@ -1,5 +1,5 @@
 import { command, positional, string } from 'cmd-ts'
-import { newestOf } from '../../store/target/offers.ts'
+import { newestOf } from '../../store/target/newest.ts'
 import { jsonFlag } from '../args.ts'
 import { table } from '../format.ts'
 import type { Answer } from '../report.ts'

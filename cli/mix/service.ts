@@ -1,5 +1,5 @@
 import { command, restPositionals, subcommands } from 'cmd-ts'
-import type { Machine } from '../../store/target/etc-files.ts'
+import type { Machine } from '../../store/target/machine.ts'
 import {
   disable,
   enable,

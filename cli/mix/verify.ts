@@ -6,7 +6,7 @@ import { jsonFlag } from '../args.ts'
 import type { Answer } from '../report.ts'
 import { verifyAnswer } from '../verify-answer.ts'
 import type { MixContext } from './context.ts'
-import { openMachine } from './machine.ts'
+import { openMachine, usingStore } from './machine.ts'
 import { objectsOf, offeredBy, storagesOf } from './offered.ts'
 
 export function verify(context: MixContext) {
@@ -26,7 +26,8 @@ export function verify(context: MixContext) {
     ],
     handler: async ({ repair: isRepair }): Promise<Answer> => {
       const { store } = openMachine(context)
-      return isRepair ? repaired(context, store) : verifyAnswer(verifyStore(store))
+      if (!isRepair) return verifyAnswer(verifyStore(store))
+      return usingStore(context, store, () => repaired(context, store))
     },
   })
 }

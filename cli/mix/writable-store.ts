@@ -34,7 +34,12 @@ export async function rerunWithWritableStore({
     stdio: 'inherit',
     env: { ...environment, [MARK]: '1' },
   })
-  const [code] = await once(child, 'close')
+  const [code] = await once(child, 'close').catch(cause => {
+    throw new MixosError('STORE_READ_ONLY', 'cannot run /bin/unshare', {
+      hint: 'go back to a state of the system that has it, with: mix rollback',
+      cause,
+    })
+  })
   return code ?? 1
 }
 

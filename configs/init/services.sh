@@ -46,6 +46,7 @@ fi
 exec >/dev/kmsg 2>&1
 mkdir -p /run/service
 for path in /etc/service/*; do
-  [ ! -L "$path" ] || prepare "${path##*/}"
+  # One whose package is not installed now stays enabled, and leads to nothing.
+  if [ -L "$path" ] && [ -e "$path" ]; then prepare "${path##*/}"; fi
 done
 exec nice -n -19 runsvdir -P /run/service

@@ -19,8 +19,8 @@ export interface TargetPackageSpec
   readonly libraries?: Readonly<Record<string, Derivation>>
 }
 
-/** The file by which an object is a package: its path and its text. */
-export function descriptionOf(spec: PackageSpec): readonly [path: string, text: string] {
+/** The file by which an object is a package, in which it says what it is: its path and its text. */
+export function infoFile(spec: PackageSpec): readonly [path: string, text: string] {
   const info = { dependencies: [], services: [], config: [], ...spec }
   return [packageInfoPath(info.name), formatPackageInfo(info)]
 }
@@ -34,7 +34,7 @@ export function descriptionOf(spec: PackageSpec): readonly [path: string, text: 
 export function targetPackage(spec: TargetPackageSpec): Derivation {
   const { seeds, toolchain, libraries = {}, inputs, env, outputs, script: build, ...about } = spec
   const { name, version } = about
-  const [packageInfoPath, packageInfo] = descriptionOf(about)
+  const [packageInfoPath, packageInfo] = infoFile(about)
   return script({
     name,
     version,
@@ -54,7 +54,7 @@ export interface PlainPackageSpec extends ScriptSpec {
 /** A package that is not compiled: a script that fills `$out`, which is then given what the package says of itself. */
 export function plainPackage({ about, ...spec }: PlainPackageSpec): Derivation {
   const { name, version } = spec
-  const [packageInfoPath, packageInfo] = descriptionOf({ ...about, name, version })
+  const [packageInfoPath, packageInfo] = infoFile({ ...about, name, version })
   return script({
     ...spec,
     env: { ...spec.env, packageInfo, packageInfoPath },

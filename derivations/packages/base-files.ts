@@ -1,5 +1,5 @@
 import type { Derivation } from '../../graph/derivation.ts'
-import { descriptionOf } from '../build-support/target-package.ts'
+import { infoFile } from '../build-support/target-package.ts'
 import { type TextFile, textFiles } from '../build-support/text-files.ts'
 
 export interface BaseFiles {
@@ -12,7 +12,7 @@ export interface BaseFiles {
 
 /** What a system finds in `/etc` before anything is installed; what starts it is not here. */
 export function baseFiles(spec: BaseFiles): Derivation {
-  const [path, description] = descriptionOf({
+  const [path, description] = infoFile({
     name: 'base-files',
     version: spec.version,
     description: 'Accounts, names and settings that every MixOS has',

@@ -3,7 +3,7 @@ import type { Lock } from '../../graph/lock.ts'
 import { type Fragments, requestedOptions } from '../build-support/kconfig.ts'
 import { pinned, pinnedVersion } from '../build-support/pinned.ts'
 import { script } from '../build-support/script.ts'
-import { descriptionOf } from '../build-support/target-package.ts'
+import { infoFile } from '../build-support/target-package.ts'
 
 export interface BusyboxTools {
   readonly seeds: Derivation
@@ -15,7 +15,7 @@ export interface BusyboxTools {
 /** BusyBox as one static binary, `bin/busybox`, with a link beside it for each of its commands. */
 export function busybox(lock: Lock, { seeds, toolchain, config }: BusyboxTools): Derivation {
   const version = pinnedVersion(lock, 'busybox')
-  const [descriptionPath, description] = descriptionOf({
+  const [descriptionPath, description] = infoFile({
     name: 'busybox',
     version,
     description: 'The usual Unix commands in one small program',

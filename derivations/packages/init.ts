@@ -1,5 +1,5 @@
 import type { Derivation } from '../../graph/derivation.ts'
-import { descriptionOf } from '../build-support/target-package.ts'
+import { infoFile } from '../build-support/target-package.ts'
 import { type TextFile, textFiles } from '../build-support/text-files.ts'
 
 export interface Init {
@@ -18,7 +18,7 @@ export interface Init {
 
 /** What BusyBox's init runs: the start and the stop of a system, a login on each of its consoles, and its services. */
 export function init({ version, released, consoles, init, services, sysctl }: Init): Derivation {
-  const [path, description] = descriptionOf({
+  const [path, description] = infoFile({
     name: 'init',
     version,
     description: 'What starts and stops the system, and its logins',

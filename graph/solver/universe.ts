@@ -82,7 +82,7 @@ export function versionsOf({ versions }: Package, fates: Fates): readonly Candid
   return versions.filter((_, index) => (fates & fateOf(index)) !== 0n)
 }
 
-export function fateOf(index: number): Fates {
+function fateOf(index: number): Fates {
   return 1n << BigInt(index + 1)
 }
 

@@ -1,9 +1,12 @@
 import type { Derivation } from '../../graph/derivation.ts'
 import type { StorePath } from '../../graph/store-path.ts'
-import type { Mirrors } from '../mirrors.ts'
+import type { Mirrors } from '../fetch/mirrors.ts'
 import type { Store } from '../store.ts'
 
-/** A step that the tool takes itself, without a sandbox: its code is ours, only its data is foreign. */
+/**
+ * A step that the tool takes itself, without a sandbox: its code is ours, only its data is foreign. What it throws as
+ * DERIVATION_INVALID leaves out the step's label.
+ */
 export type Builtin = (request: BuiltinRequest) => Promise<void>
 
 export interface BuiltinRequest {

@@ -1,6 +1,6 @@
 import { labelOf } from '../../graph/derivation.ts'
 import { MixosError } from '../../graph/error.ts'
-import { fetchPinned } from '../fetch-pinned.ts'
+import { fetchPinned } from '../fetch/fetch-pinned.ts'
 import { storeLock } from '../store-lock.ts'
 import type { Builtin } from './builtin.ts'
 
@@ -17,7 +17,7 @@ export const fetchUrl: Builtin = async ({
 }) => {
   const { fetch } = derivation
   const label = labelOf(derivation)
-  if (!fetch) throw new MixosError('DERIVATION_INVALID', `${label} fetches, but does not say what`)
+  if (!fetch) throw new MixosError('DERIVATION_INVALID', 'it fetches, but does not say what')
   const content = fetch.hash.replace(':', '-')
   const path = `${store.layout.scratch}/${content}.part`
   const lock = await storeLock(store, content, { signal })

@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path'
-import { type Derivation, labelOf } from '../../graph/derivation.ts'
+import type { Derivation } from '../../graph/derivation.ts'
 import { MixosError } from '../../graph/error.ts'
 import { parseJsonObject } from '../../graph/json.ts'
 import { isEntryName } from '../../graph/manifest.ts'
@@ -15,7 +15,7 @@ export const writeFiles: Builtin = async ({ store, derivation, target }) => {
   files.makeDirectory(target)
   for (const [path, content] of Object.entries(tree)) {
     const refuse = (what: string): never => {
-      throw invalid(derivation, `file ${JSON.stringify(path)} ${what}`)
+      throw invalid(`file ${JSON.stringify(path)} ${what}`)
     }
     if (!path.split('/').every(isEntryName)) refuse('is not a relative path of plain names')
     // Else a symlink could lead out of the tree.
@@ -33,12 +33,12 @@ export const writeFiles: Builtin = async ({ store, derivation, target }) => {
 
 function parseTree(derivation: Derivation): Record<string, unknown> {
   return parseJsonObject(derivation.env.files ?? '{}', what => {
-    throw invalid(derivation, `the variable files: ${what}`)
+    throw invalid(`the variable files: ${what}`)
   })
 }
 
-function invalid(derivation: Derivation, what: string): MixosError {
-  return new MixosError('DERIVATION_INVALID', `${labelOf(derivation)}: ${what}`)
+function invalid(what: string): MixosError {
+  return new MixosError('DERIVATION_INVALID', what)
 }
 
 function parentsOf(path: string): string[] {

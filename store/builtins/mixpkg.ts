@@ -15,21 +15,18 @@ import {
   scriptPath,
 } from '../../graph/mixpkg.ts'
 import { digestOfPath } from '../../graph/store-path.ts'
+import { type TarEntry, tarOf } from '../archives/tar-write.ts'
 import type { Host } from '../host.ts'
 import type { ObjectRecord } from '../records.ts'
 import { packageInfoOf } from '../repository/entries.ts'
 import type { Store } from '../store.ts'
-import { type TarEntry, tarOf } from '../tar-write.ts'
 import type { Builtin } from './builtin.ts'
 
 /** The input `package` as a gzipped archive: what it is, its files, its scripts. */
-export const writeMixpkg: Builtin = async ({ store, derivation, inputs, target }) => {
+export const writeMixpkg: Builtin = async ({ store, inputs, target }) => {
   const record = inputs.package && store.record(inputs.package)
   if (!record)
-    throw new MixosError(
-      'DERIVATION_INVALID',
-      `${derivation.name}: builtin:mixpkg needs an input named package`,
-    )
+    throw new MixosError('DERIVATION_INVALID', 'builtin:mixpkg needs an input named package')
   const info = packageInfoOf(store, record.path)
   const entries = [...entriesOf(store, record, info.name)]
   const rest = tarOf(entries)

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import type { StorePath } from '../../graph/store-path.ts'
-import { byPath, type NewcEntry, newc, parseDevices } from '../newc.ts'
+import { byPath, type NewcEntry, newc, parseDevices } from '../archives/newc.ts'
 import { recordOf } from '../object-closure.ts'
 import type { Store } from '../store.ts'
 import type { Builtin } from './builtin.ts'
@@ -10,10 +10,7 @@ import type { Builtin } from './builtin.ts'
 export const writeNewc: Builtin = async ({ store, derivation, inputs, target }) => {
   const { files } = store.host
   if (!inputs.tree)
-    throw new MixosError(
-      'DERIVATION_INVALID',
-      `${derivation.name}: builtin:newc needs an input named tree`,
-    )
+    throw new MixosError('DERIVATION_INVALID', 'builtin:newc needs an input named tree')
   const entries = [
     ...treeEntries(store, inputs.tree),
     ...parseDevices(derivation.env.devices ?? ''),
@@ -28,7 +25,10 @@ export const writeNewc: Builtin = async ({ store, derivation, inputs, target }) 
 
 function* treeEntries(store: Store, tree: StorePath): Generator<NewcEntry> {
   const { files } = store.host
-  for (const entry of recordOf(store, tree).manifest.entries) {
+  const { entries } = recordOf(store, tree).manifest
+  if (entries[0]?.type !== 'directory')
+    throw new MixosError('DERIVATION_INVALID', 'its input tree is no directory')
+  for (const entry of entries) {
     const { path } = entry
     if (path === '') continue
     const at = join(store.hostPath(tree), path)

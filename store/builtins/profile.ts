@@ -6,10 +6,7 @@ import type { Builtin } from './builtin.ts'
 export const makeProfile: Builtin = async ({ store, derivation, inputs, target }) => {
   const requested = derivation.env.requested
   if (requested === undefined) {
-    throw new MixosError(
-      'DERIVATION_INVALID',
-      `${derivation.name}: the variable requested is missing`,
-    )
+    throw new MixosError('DERIVATION_INVALID', 'the variable requested is missing')
   }
   writeProfile(
     store,

@@ -7,7 +7,7 @@ import { tracePath } from './layout.ts'
 import type { ObjectIndex } from './object-index.ts'
 import { patienceOf } from './patience.ts'
 import { type Claim, judge, type Testimony, type TrustPolicy } from './policy.ts'
-import { type OnBytes, type Puller, readIndex } from './pull.ts'
+import type { OnBytes, Puller } from './pull.ts'
 import { SIGNED_TRACE_LIMIT, verifySignedTrace } from './signed-trace.ts'
 import type { CacheStorage } from './storage.ts'
 
@@ -54,15 +54,20 @@ export function clientOf(
   { name, policy, priority, open }: Cache,
   { puller, now, signal, report }: ClientOptions,
 ): CacheClient {
-  const patience = patienceOf(PATIENCE, now)
+  const patience = patienceOf(PATIENCE)
   let storage: Promise<CacheStorage | undefined> | undefined
+  // Aborted when the cache is given up, with the reason: what is asked of it ends, and what waits is not asked.
+  const dropped = new AbortController()
+  const whileUsed = AbortSignal.any([signal, dropped.signal])
   let hasWarned = false
   let hasTold = false
   let answeredIn: number | undefined
   const opened: CacheStorage[] = []
 
+  const tell = (message: string, hint: string | undefined): void =>
+    report({ type: 'warning', message, ...(hint !== undefined && { hint }) })
   const warn = (message: string, hint: string | undefined): void => {
-    if (!hasWarned) report({ type: 'warning', message, ...(hint !== undefined && { hint }) })
+    if (!hasWarned) tell(message, hint)
     hasWarned = true
   }
   /** Once: a signer whose builds come out otherwise says so of each step. */
@@ -71,23 +76,23 @@ export function clientOf(
     if (!other || !signer || hasTold) return
     hasTold = true
     const path = Object.values(other.outputs)[0]?.path
-    const message = `${signer.name} of the cache ${name} says otherwise than those who are believed, such as ${path}`
-    report({
-      type: 'warning',
-      message,
-      hint: 'build it here and compare with: mixos realize NAME --check --challenge',
-    })
+    tell(
+      `${signer.name} of the cache ${name} says otherwise than those who are believed, such as ${path}`,
+      'build it here and compare with: mixos realize NAME --check --challenge',
+    )
   }
   const giveUp = (error: unknown): undefined => {
     signal.throwIfAborted()
-    if (isOfCache(error)) warn(`the cache ${name} is not used: ${error.message}`, error.hint)
-    else if (!isTimeout(error)) throw error
-    else warn(`the cache ${name} is not used: waiting for it took ${PATIENCE} ms`, undefined)
+    if (!isOfCache(error) && !isTimeout(error)) throw error
+    if (dropped.signal.aborted) return undefined
+    const { message, hint } = isOfCache(error) ? error : tookTooLong()
+    tell(`the cache ${name} is not used: ${message}`, hint)
+    dropped.abort(new MixosError('CACHE_UNAVAILABLE', message, { hint }))
     storage = Promise.resolve(undefined)
     return undefined
   }
   const patiently = <T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> =>
-    patience.run(late => ask(AbortSignal.any([signal, late])))
+    patience.run(late => ask(AbortSignal.any([whileUsed, late])))
   const connect = async (): Promise<CacheStorage> => {
     const storage = await open()
     opened.push(storage)
@@ -150,12 +155,17 @@ export function clientOf(
     index: async path => {
       const from = await connected()
       if (!from) throw new MixosError('CACHE_UNAVAILABLE', `the cache ${name} is not used`)
-      return readIndex(from, path, signal)
+      return puller.index(from, path, whileUsed)
     },
     fetch: async (paths, onBytes) => {
       const from = await connected()
       if (!from) return false
-      const pulls = paths.map(path => puller.pull(from, path, onBytes))
+      // One failure ends all the rest at once, however much is queued.
+      const onFailure = (error: unknown): void => {
+        if (!signal.aborted && isOfCache(error) && !isLack(error)) giveUp(error)
+      }
+      const options = { onBytes, signal: whileUsed, onFailure }
+      const pulls = paths.map(path => puller.pull(from, path, options))
       // Nothing may write to the store any more when its user lets it go.
       await Promise.allSettled(pulls)
       try {
@@ -163,8 +173,7 @@ export function clientOf(
         return true
       } catch (error) {
         if (!isOfCache(error)) throw error
-        // It lacks this, perhaps because it has just been tidied up; the rest may be there.
-        if (error.code === 'CACHE_INCOMPLETE') warn(error.message, error.hint)
+        if (isLack(error)) warn(error.message, error.hint)
         else giveUp(error)
         return false
       }
@@ -175,6 +184,15 @@ export function clientOf(
       await Promise.all(opened.map(storage => storage.close()))
     },
   }
+}
+
+function tookTooLong(): MixosError {
+  return new MixosError('CACHE_UNAVAILABLE', `waiting for it took ${PATIENCE} ms`)
+}
+
+/** It lacks something, perhaps because it has just been tidied up; the rest may be there. */
+function isLack(error: MixosError): boolean {
+  return error.code === 'CACHE_INCOMPLETE'
 }
 
 function isTimeout(error: unknown): boolean {

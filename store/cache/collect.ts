@@ -1,12 +1,12 @@
 import { MixosError } from '../../graph/error.ts'
 import { type DerivationHash, digestOfPath, type StorePath } from '../../graph/store-path.ts'
+import { eachOf } from '../disk/write.ts'
 import { readPublished } from '../repository/published.ts'
-import { eachOf } from '../write.ts'
 import { requireCache } from './info.ts'
 import { objectPath } from './layout.ts'
 import { listed } from './listed.ts'
-import { type ObjectIndex, parseAnyIndex } from './object-index.ts'
-import { DROP_HINT, unverifiedTrace } from './signed-trace.ts'
+import { INDEX_LIMIT, type ObjectIndex, parseAnyIndex } from './object-index.ts'
+import { DROP_HINT, SIGNED_TRACE_LIMIT, unverifiedTrace } from './signed-trace.ts'
 import type { StoredFile, WritableStorage } from './storage.ts'
 
 export interface CollectOptions {
@@ -28,104 +28,156 @@ export interface CollectedCache {
 }
 
 const READS = 64
-const LIMIT = 64 << 20
 
 /**
  * Deletes what no kept trace leads to, nor a package that the cache offers as a repository. Traces go first, then
  * objects, then packs: whoever reads meanwhile, or after a crash, finds all or nothing, and counts what is gone as a
- * miss. Throws CACHE_FOREIGN for what is no cache, or none that we can read, and CACHE_INVALID, before anything is
+ * miss. What is there is looked at again ahead of the traces and ahead of the objects, so that what is signed or renewed
+ * up to then stays, with all that it leads to.
+ *
+ * Throws CACHE_FOREIGN for what is no cache, or none that we can read, and CACHE_INVALID, before anything is
  * deleted, where a kept trace or a live object's index is damaged: what they refer to cannot be told.
  */
 export async function collectCache(
   storage: WritableStorage,
-  { keep, since, youngerThan, signal, dryRun }: CollectOptions,
+  options: CollectOptions,
 ): Promise<CollectedCache> {
+  const { signal, dryRun } = options
   await requireCache(storage, signal)
+  const reader = readerOf(storage, options)
+  const remove = (files: readonly StoredFile[]): Promise<void> =>
+    eachOf(files, READS, ({ path }) => storage.remove(path, { signal }))
+  let { traces, objects, packs } = await deadIn(storage, reader, options)
+  if (!dryRun) {
+    traces = (await listed(storage, 'trace', signal)).filter(file => !isKept(file, options))
+    await remove(traces)
+    ;({ objects, packs } = await deadIn(storage, reader, options))
+    await remove(objects)
+    await remove(packs)
+    await withdraw(storage, reader, { gone: new Set(packs.map(nameOf)), signal })
+  }
+  return {
+    traces: traces.length,
+    objects: objects.length,
+    packs: packs.length,
+    bytes: [...traces, ...objects, ...packs].reduce((sum, { size }) => sum + size, 0),
+  }
+}
+
+function isKept({ path, modified }: StoredFile, { keep, since, youngerThan }: CollectOptions) {
+  return modified >= since || modified >= youngerThan || keep.has(path.split('/')[1] ?? '')
+}
+
+/** What is dead, as far as can be told now. */
+async function deadIn(
+  storage: WritableStorage,
+  reader: Reader,
+  options: CollectOptions,
+): Promise<Record<'traces' | 'objects' | 'packs', readonly StoredFile[]>> {
+  const { youngerThan, signal } = options
   const traces = await listed(storage, 'trace', signal)
-  const isKept = ({ path, modified }: StoredFile): boolean =>
-    modified >= since || modified >= youngerThan || keep.has(path.split('/')[1] ?? '')
-  const roots = await rootsOf(storage, traces.filter(isKept), signal)
+  const kept = traces.filter(file => isKept(file, options))
+  const roots = new Set((await eachRead(kept, reader.outputs)).flat())
   for (const { closure } of (await readPublished(storage, { signal })).index.packages)
     for (const path of closure) roots.add(path)
   const objects = await listed(storage, 'object', signal)
-  const { indexes, damaged } = await indexesOf(storage, objects, signal)
+  const { indexes, damaged } = await indexesOf(objects, reader)
   // What is being pushed has no trace yet.
   const young = new Set(objects.filter(({ modified }) => modified >= youngerThan).map(nameOf))
   for (const path of indexes.keys()) if (young.has(digestOfPath(path))) roots.add(path)
   const live = liveFrom(roots, indexes)
   requireWhole(storage, live, damaged)
   const packs = new Set([...live].flatMap(path => indexes.get(path)?.packs ?? []))
-
-  const isDead = ({ modified }: StoredFile, isLive: boolean): boolean =>
-    !isLive && modified < youngerThan
-  const deadTraces = traces.filter(file => !isKept(file))
   const digests = new Set<string>(
     [...indexes.keys()].filter(path => live.has(path)).map(digestOfPath),
   )
-  const deadObjects = objects.filter(file => isDead(file, digests.has(nameOf(file))))
+  const isDead = (file: StoredFile, live: ReadonlySet<string>): boolean =>
+    !live.has(nameOf(file)) && file.modified < youngerThan
   const all = await listed(storage, 'pack', signal)
-  const deadPacks = all.filter(file => isDead(file, packs.has(nameOf(file))))
-  if (!dryRun) {
-    for (const files of [deadTraces, deadObjects, deadPacks]) {
-      await eachOf(files, READS, ({ path }) => storage.remove(path, { signal }))
-    }
-    await withdraw(storage, new Set(deadPacks.map(nameOf)), signal)
-  }
-  const dead = [...deadTraces, ...deadObjects, ...deadPacks]
   return {
-    traces: deadTraces.length,
-    objects: deadObjects.length,
-    packs: deadPacks.length,
-    bytes: dead.reduce((sum, { size }) => sum + size, 0),
+    traces: traces.filter(file => !isKept(file, options)),
+    objects: objects.filter(file => isDead(file, digests)),
+    packs: all.filter(file => isDead(file, packs)),
   }
 }
 
 /** Whoever pushed meanwhile may have relied on a pack that went: then its index goes too, to be pushed again. */
 async function withdraw(
   storage: WritableStorage,
-  gone: ReadonlySet<string>,
-  signal: AbortSignal,
+  reader: Reader,
+  { gone, signal }: { gone: ReadonlySet<string>; signal: AbortSignal },
 ): Promise<void> {
   if (gone.size === 0) return
   const objects = await listed(storage, 'object', signal)
-  for (const [path, index] of (await indexesOf(storage, objects, signal)).indexes) {
-    if (!index.packs.some(pack => gone.has(pack))) continue
-    await storage.remove(objectPath(digestOfPath(path)), { signal })
+  for (const [path, { packs }] of (await indexesOf(objects, reader)).indexes) {
+    if (packs.some(pack => gone.has(pack)))
+      await storage.remove(objectPath(digestOfPath(path)), { signal })
   }
 }
 
-/** What traces name, whoever signed them: whether to believe them is for readers to decide. */
-async function rootsOf(
-  storage: WritableStorage,
-  traces: readonly StoredFile[],
-  signal: AbortSignal,
-): Promise<Set<StorePath>> {
-  const roots = new Set<StorePath>()
-  await eachOf(traces, READS, async ({ path }) => {
-    const bytes = await storage.read(path, { signal, limit: LIMIT })
-    if (!bytes) return
+/** What an index refers to. */
+type Needs = Pick<ObjectIndex, 'path' | 'packs'> & { readonly references: readonly StorePath[] }
+
+/** Reads what is there, and what is there still not again, unless it may have been replaced just now. */
+interface Reader {
+  /** What a trace names, whoever signed it: whether to believe it is for readers to decide. */
+  outputs(file: StoredFile): Promise<StorePath[]>
+  /** Undefined for an index that is gone, since a push that finds a pack gone takes its index back. */
+  needs(file: StoredFile): Promise<Needs | 'damaged' | undefined>
+}
+
+function readerOf(storage: WritableStorage, { signal, youngerThan }: CollectOptions): Reader {
+  const outputs = async ({ path }: StoredFile): Promise<StorePath[]> => {
+    const bytes = await storage.read(path, { signal, limit: SIGNED_TRACE_LIMIT })
+    if (!bytes) return []
     const hash = path.split('/')[1] as DerivationHash
-    const where = `${storage.name}: ${path}`
-    const { outputs } = unverifiedTrace(bytes, { hash, where })
-    for (const output of Object.values(outputs)) roots.add(output.path)
-  })
-  return roots
+    const trace = unverifiedTrace(bytes, { hash, where: `${storage.name}: ${path}` })
+    return Object.values(trace.outputs).map(output => output.path)
+  }
+  const needs = async ({ path: at }: StoredFile): Promise<Needs | 'damaged' | undefined> => {
+    const bytes = await storage.read(at, { signal, limit: INDEX_LIMIT })
+    if (!bytes) return undefined
+    const { path, packs, manifest } = parsed(bytes, `${storage.name}: ${at}`) ?? {}
+    if (!path || !packs || !manifest || at !== objectPath(digestOfPath(path))) return 'damaged'
+    return { path, packs, references: manifest.references }
+  }
+  return { outputs: once(outputs, youngerThan), needs: once(needs, youngerThan) }
+}
+
+function once<T>(
+  read: (file: StoredFile) => Promise<T>,
+  youngerThan: number,
+): (file: StoredFile) => Promise<T> {
+  const known = new Map<string, Promise<T>>()
+  return file => {
+    const { path, size, modified } = file
+    if (modified >= youngerThan) return read(file)
+    const key = `${path} ${modified} ${size}`
+    const found = known.get(key) ?? read(file)
+    known.set(key, found)
+    return found
+  }
+}
+
+async function eachRead<T>(
+  files: readonly StoredFile[],
+  read: (file: StoredFile) => Promise<T>,
+): Promise<T[]> {
+  const found: T[] = []
+  await eachOf(files, READS, async file => void found.push(await read(file)))
+  return found
 }
 
 async function indexesOf(
-  storage: WritableStorage,
   objects: readonly StoredFile[],
-  signal: AbortSignal,
-): Promise<{ indexes: Map<StorePath, ObjectIndex>; damaged: Set<string> }> {
-  const indexes = new Map<StorePath, ObjectIndex>()
+  reader: Reader,
+): Promise<{ indexes: Map<StorePath, Needs>; damaged: Set<string> }> {
+  const indexes = new Map<StorePath, Needs>()
   const damaged = new Set<string>()
-  await eachOf(objects, READS, async ({ path }) => {
-    const bytes = await storage.read(path, { signal, limit: LIMIT })
-    // A push that finds a pack gone takes its index back.
-    if (!bytes) return
-    const index = parsed(bytes, `${storage.name}: ${path}`)
-    if (index && path === objectPath(digestOfPath(index.path))) indexes.set(index.path, index)
-    else damaged.add(path)
+  await eachOf(objects, READS, async file => {
+    const found = await reader.needs(file)
+    if (found === 'damaged') damaged.add(file.path)
+    else if (found) indexes.set(found.path, found)
   })
   return { indexes, damaged }
 }
@@ -157,11 +209,11 @@ function requireWhole(
 
 function liveFrom(
   roots: ReadonlySet<StorePath>,
-  indexes: ReadonlyMap<StorePath, ObjectIndex>,
+  indexes: ReadonlyMap<StorePath, Needs>,
 ): Set<StorePath> {
   const live = new Set(roots)
   for (const path of live) {
-    for (const reference of indexes.get(path)?.manifest.references ?? []) live.add(reference)
+    for (const reference of indexes.get(path)?.references ?? []) live.add(reference)
   }
   return live
 }

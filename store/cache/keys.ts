@@ -2,8 +2,8 @@ import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { dirname } from 'node:path'
 import { blake3Hex } from '../../graph/blake3.ts'
 import { MixosError } from '../../graph/error.ts'
+import { flush } from '../disk/write.ts'
 import type { Host } from '../host.ts'
-import { flush } from '../write.ts'
 
 declare const brand: unique symbol
 /** The first 32 hexadecimal digits of BLAKE3 of a public key's 32 bytes: what a key is, whatever it is called. */

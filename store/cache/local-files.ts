@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { labelOfPath, type StorePath } from '../../graph/store-path.ts'
+import { digestOfPath, labelOfPath, type StorePath } from '../../graph/store-path.ts'
 import type { Store } from '../store.ts'
 import { type BlankFile, blanker } from './blank.ts'
 import { type FileEntry, filesOf, type ObjectIndex, type Placed } from './object-index.ts'
@@ -35,17 +35,43 @@ export function localFiles(store: Store, index: ObjectIndex, siblings: Siblings)
   }
 }
 
-/** Objects whose labels differ from this one's in the version alone. */
+/** Objects whose labels differ from this one's in the version alone, the latest that came here first. */
 export type Siblings = (path: StorePath) => readonly StorePath[]
 
 /** Of the objects that are there when it is first asked. */
 export function siblingsIn(store: Store): Siblings {
+  const cameAt = (path: StorePath): number =>
+    store.host.files.lstat(store.layout.record(digestOfPath(path)))?.mtimeMs ?? 0
+  const sorted = new Map<string, StorePath[]>()
   let byName: Map<string, StorePath[]> | undefined
   return path => {
     byName ??= Map.groupBy(store.paths(), nameOf)
-    return (byName.get(nameOf(path)) ?? []).filter(other => other !== path)
+    const name = nameOf(path)
+    const all = sorted.get(name) ?? latestFirst(byName.get(name) ?? [], cameAt)
+    sorted.set(name, all)
+    return all.filter(other => other !== path)
   }
 }
 
-// A version begins with a digit, as in gcc-14.2.0; the label does not say more precisely where.
-const nameOf = (path: StorePath): string => labelOfPath(path).replace(/-\d.*$/, '')
+function latestFirst(
+  paths: readonly StorePath[],
+  cameAt: (path: StorePath) => number,
+): StorePath[] {
+  const times = new Map(paths.map(path => [path, cameAt(path)]))
+  return paths.toSorted((a, b) => (times.get(b) ?? 0) - (times.get(a) ?? 0))
+}
+
+/**
+ * The label without the version, as far as it tells: the last parts that begin with a digit, from the first with a dot on
+ * where there is one. So gcc-14-base-14.2.0-19 is of gcc-14-base. What follows is an output.
+ */
+function nameOf(path: StorePath): string {
+  const parts = labelOfPath(path).split('-')
+  const isNumber = (part = ''): boolean => /^\d/.test(part)
+  const end = isNumber(parts.at(-1)) ? parts.length : parts.length - 1
+  let start = end
+  while (start > 1 && isNumber(parts[start - 1])) start--
+  const dotted = parts.findIndex((part, at) => at >= start && at < end && part.includes('.'))
+  const from = dotted < 0 ? start : dotted
+  return parts.toSpliced(from, end - from).join('-')
+}

@@ -27,6 +27,9 @@ export interface ObjectIndex {
   readonly files: readonly Placed[]
 }
 
+/** Bytes of an index. It names each file of its object, so this is some hundred thousand files. */
+export const INDEX_LIMIT = 64 << 20
+
 export interface Frame {
   /** Its place in `packs`. */
   readonly pack: number
@@ -96,6 +99,7 @@ function parse(bytes: Uint8Array, where: string, expected?: StorePath): ObjectIn
   const refuse: Refuse = (what, cause) => {
     throw new MixosError('CACHE_INVALID', `${where}: ${what}`, { cause })
   }
+  if (!isSparse(bytes)) refuse('it has more lists and fields than an index of its size')
   const data = recordOf(parseJson(bytes, refuse), refuse)
   if (data.format !== FORMAT) refuse(`expected the format ${FORMAT}, got ${shown(data.format)}`)
   const manifest = manifestOf(data, where, refuse)
@@ -123,6 +127,26 @@ function parse(bytes: Uint8Array, where: string, expected?: StorePath): ObjectIn
   )
   return { hash, path, manifest, packs, frames, files }
 }
+
+/**
+ * What JSON makes of a list of nothing takes ten times its text, and of a field not much less; so they are counted before
+ * it is parsed. In an index, none takes less than this with what is in it.
+ */
+function isSparse(bytes: Uint8Array): boolean {
+  let count = 0
+  let isText = false
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (byte === QUOTE) isText = !isText
+    else if (isText) at += byte === BACKSLASH ? 1 : 0
+    else if (byte === LIST || byte === OBJECT || byte === COLON) count++
+  }
+  return count * LEAST_TEXT <= bytes.length + SPARE
+}
+const [QUOTE, BACKSLASH, LIST, OBJECT, COLON] = [0x22, 0x5c, 0x5b, 0x7b, 0x3a]
+// `{"frame":0,"at":0},` are three.
+const LEAST_TEXT = 6
+const SPARE = 4096
 
 type Refuse = (what: string, cause?: unknown) => never
 

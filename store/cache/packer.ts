@@ -42,13 +42,16 @@ interface Pack {
   size: number
 }
 
-/** `write` gets each pack with its BLAKE3. When it fails, so does all that waits for the pack. */
+/**
+ * `write` gets each pack with its BLAKE3. When it fails, so does all that waits for the pack, and nothing more is taken.
+ */
 export function packerOf(write: (hash: string, pack: Buffer) => Promise<void>): Packer {
   let open: Pack | undefined
   const underway = new Set<Promise<void>>()
   const slots = slotsOf(COMPRESSING)
   const compressing = new Set<Promise<Buffer>>()
   let waiting = 0
+  let failure: { readonly error: unknown } | undefined
 
   const compressed = (bytes: Buffer): Promise<Buffer> => {
     const size = bytes.length
@@ -80,6 +83,7 @@ export function packerOf(write: (hash: string, pack: Buffer) => Promise<void>): 
       await write(hash, bytes)
       pack.written.resolve({ hash, offsets, lengths })
     } catch (error) {
+      failure ??= { error }
       pack.written.reject(error)
     }
   }
@@ -95,6 +99,7 @@ export function packerOf(write: (hash: string, pack: Buffer) => Promise<void>): 
     add: async bytes => {
       while (underway.size >= WRITING_PACKS) await Promise.race(underway)
       while (waiting >= WAITING_BYTES) await Promise.race(compressing)
+      if (failure) throw failure.error
       if (!open) {
         open = { frames: [], written: Promise.withResolvers(), size: 0 }
         // Whoever waits for a frame hears of a failure, and perhaps nobody does.
@@ -116,7 +121,8 @@ export function packerOf(write: (hash: string, pack: Buffer) => Promise<void>): 
       return { size, placed }
     },
     finish: async () => {
-      closeOpen()
+      if (failure) open?.written.reject(failure.error)
+      else closeOpen()
       await Promise.all(underway)
     },
   }

@@ -1,9 +1,7 @@
-import { MixosError } from '../../graph/error.ts'
-import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
-import { slotsOf } from '../slots.ts'
+import type { StorePath } from '../../graph/store-path.ts'
 import type { Store } from '../store.ts'
-import { objectPath } from './layout.ts'
-import { type ObjectIndex, parseIndex } from './object-index.ts'
+import { indexReader } from './index-reader.ts'
+import type { ObjectIndex } from './object-index.ts'
 import { type RestoreOptions, restore } from './restore.ts'
 import type { CacheStorage } from './storage.ts'
 
@@ -13,39 +11,50 @@ export interface Puller {
    * Makes the object and its closure exist here, from this cache. Durable when it resolves. Throws
    * CACHE_INVALID, CACHE_INCOMPLETE and CACHE_UNAVAILABLE; what was complete by then stays.
    */
-  pull(storage: CacheStorage, path: StorePath, onBytes?: OnBytes): Promise<void>
+  pull(storage: CacheStorage, path: StorePath, options?: PullOptions): Promise<void>
+  /** What a pull would begin with. */
+  index(storage: CacheStorage, path: StorePath, signal: AbortSignal): Promise<ObjectIndex>
+}
+
+export interface PullOptions {
+  readonly onBytes?: OnBytes
+  /** Ends what is asked of this cache. */
+  readonly signal?: AbortSignal
+  /** Called at once with whatever fails, while the rest may go on for long. */
+  readonly onFailure?: (error: unknown) => void
 }
 
 /** Called with the number of bytes that came. */
 export type OnBytes = (count: number) => void
 
-// An index names each file of its object, so this is some hundred thousand files.
-const INDEX_BYTES = 64 << 20
-// Enough to hide the way to a server on another continent; each is small.
-const LOOKUPS = 64
-
 export function pullerOf(store: Store, options: Omit<RestoreOptions, 'onBytes'>): Puller {
-  const lookups = slotsOf(LOOKUPS)
+  const indexes = indexReader(options.workers)
   const known = new Map<CacheStorage, Map<StorePath, Promise<void>>>()
+  const nobody = (): void => undefined
 
-  const pull: Puller['pull'] = (storage, path, onBytes = () => undefined) => {
+  const pull = (storage: CacheStorage, path: StorePath, asked: Required<PullOptions>) => {
     const pulls = known.get(storage) ?? new Map<StorePath, Promise<void>>()
     known.set(storage, pulls)
     const running = pulls.get(path)
     if (running) return running
-    const pulled = copy(storage, path, onBytes)
+    const pulled = copy(storage, path, asked)
     pulls.set(path, pulled)
     // A failure is remembered too: the cache is not asked for the same again and again.
-    pulled.catch(() => undefined)
+    pulled.catch(asked.onFailure)
     return pulled
   }
 
-  const copy = async (storage: CacheStorage, path: StorePath, onBytes: OnBytes): Promise<void> => {
-    if (store.has(path)) return
-    const index = await lookups.run(0, () => readIndex(storage, path, options.signal))
-    const references = index.manifest.references.map(reference => pull(storage, reference, onBytes))
-    const object = restore(store, storage, index, { ...options, onBytes })
-    object.catch(() => undefined)
+  const copy = async (
+    storage: CacheStorage,
+    path: StorePath,
+    asked: Required<PullOptions>,
+  ): Promise<void> => {
+    if (store.hasWhole(path)) return
+    const { onBytes, signal, onFailure } = asked
+    const index = await indexes.read(storage, path, signal)
+    const references = index.manifest.references.map(reference => pull(storage, reference, asked))
+    const object = restore(store, storage, index, { ...options, signal, onBytes })
+    object.catch(onFailure)
     try {
       // What it refers to first, so that every object is whole.
       await Promise.allSettled(references)
@@ -57,18 +66,9 @@ export function pullerOf(store: Store, options: Omit<RestoreOptions, 'onBytes'>)
     await (await object).commit()
   }
 
-  return { pull }
-}
-
-/** Throws CACHE_INCOMPLETE where there is none, which may happen while the cache collects its garbage. */
-export async function readIndex(
-  storage: CacheStorage,
-  path: StorePath,
-  signal: AbortSignal,
-): Promise<ObjectIndex> {
-  const at = objectPath(digestOfPath(path))
-  const where = `${storage.name}: ${at}`
-  const bytes = await storage.read(at, { signal, limit: INDEX_BYTES })
-  if (!bytes) throw new MixosError('CACHE_INCOMPLETE', `${where} is missing`)
-  return parseIndex(bytes, path, where)
+  return {
+    pull: (storage, path, { onBytes = nobody, signal = options.signal, onFailure = nobody } = {}) =>
+      pull(storage, path, { onBytes, signal, onFailure }),
+    index: indexes.read,
+  }
 }

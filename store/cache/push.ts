@@ -1,12 +1,13 @@
 import { topologicalOrder } from '../../graph/closure.ts'
 import { MixosError } from '../../graph/error.ts'
 import { digestOfPath, labelOfPath, type StorePath } from '../../graph/store-path.ts'
+import { eachOf } from '../disk/write.ts'
 import type { Report } from '../event.ts'
 import { objectClosure, recordOf, referencesOf } from '../object-closure.ts'
 import { slotsOf } from '../slots.ts'
 import type { Store } from '../store.ts'
 import type { Trace } from '../traces.ts'
-import { eachOf } from '../write.ts'
+import { readIndex } from './index-reader.ts'
 import { initialise } from './info.ts'
 import type { SecretKey } from './keys.ts'
 import { objectPath, packPath } from './layout.ts'
@@ -15,7 +16,6 @@ import { formatIndex, type ObjectIndex } from './object-index.ts'
 import { packObject, type Reusable, reusableFiles } from './pack-object.ts'
 import { packerOf } from './packer.ts'
 import { publishTrace } from './publish-trace.ts'
-import { readIndex } from './pull.ts'
 import type { WritableStorage } from './storage.ts'
 
 export interface PushOptions {
@@ -36,7 +36,9 @@ export interface Pushed {
 
 const LOOKUPS = 64
 const WRITES = 32
-// A collection that runs meanwhile takes packs from under a push once, or twice.
+// Objects whose versions before are looked up while one is packed.
+const AHEAD = LOOKUPS / VERSIONS
+// A collection that runs meanwhile takes something from under a push once, or twice.
 const ROUNDS = 4
 const NO_INDEX: ReadonlySet<string> = new Set(['CACHE_INCOMPLETE', 'CACHE_INVALID'])
 
@@ -44,6 +46,8 @@ const NO_INDEX: ReadonlySet<string> = new Set(['CACHE_INCOMPLETE', 'CACHE_INVALI
  * Copies what the traces name, with all that it refers to, and signs the traces. Each file is written before
  * what refers to it: packs, then indexes (a reference's before its referrer's), then traces. So at every
  * moment, also after a crash, a reader finds all or nothing of an object; pushing again goes on.
+ *
+ * Only traces keep a collection from what was found present. Where one had to be signed, all is looked at once more.
  */
 export async function push(
   store: Store,
@@ -52,15 +56,27 @@ export async function push(
   { key, signal, report }: PushOptions,
 ): Promise<Pushed> {
   const roots = traces.flatMap(trace => Object.values(trace.outputs))
-  const pushed = await pushObjects(store, storage, roots, { signal, report })
-  let signed = 0
-  await eachOf(traces, WRITES, async trace => {
-    if (await publishTrace(store, storage, { trace, key, signal })) signed++
-  })
-  return { ...pushed, signed }
+  const signed = new Set<Trace>()
+  let first: Omit<Pushed, 'signed'> | undefined
+  let bytes = 0
+  for (let round = 0; round < ROUNDS; round++) {
+    const pushed = await pushObjects(store, storage, roots, { signal, report })
+    first ??= pushed
+    bytes += pushed.bytes
+    await eachOf(traces, WRITES, async trace => {
+      if (await publishTrace(store, storage, { trace, key, signal })) signed.add(trace)
+    })
+    const wasThere = pushed.present === pushed.objects && signed.size === 0
+    if (wasThere || (await missingOf(objectClosure(store, roots), storage, signal)).length === 0)
+      return { ...first, bytes, signed: signed.size }
+  }
+  throw notKept(storage)
 }
 
-/** The same for objects alone, of which nothing is said: their paths are hashes. */
+/**
+ * The same for objects alone, of which nothing is said: their paths are hashes. Whoever then names them, where collections
+ * look, calls it again.
+ */
 export async function pushObjects(
   store: Store,
   storage: WritableStorage,
@@ -71,7 +87,11 @@ export async function pushObjects(
     const pushed = await pushOnce(store, storage, roots, options)
     if (pushed) return pushed
   }
-  throw new MixosError('CACHE_INCOMPLETE', `${storage.name} does not keep the packs it is given`, {
+  throw notKept(storage)
+}
+
+function notKept({ name }: WritableStorage): MixosError {
+  return new MixosError('CACHE_INCOMPLETE', `${name} does not keep what it is given`, {
     hint: 'is somebody collecting its garbage over and over? Look at it with: mixos cache verify CACHE',
   })
 }
@@ -89,9 +109,7 @@ async function pushOnce(
     path => referencesOf(store, path),
     path => path,
   )
-  const missing = await missingOf(order, path =>
-    storage.has(objectPath(digestOfPath(path)), { signal }),
-  )
+  const missing = await missingOf(order, storage, signal)
   let bytes = 0
   const packer = packerOf(async (hash, pack) => {
     await storage.write(packPath(hash), pack, { signal })
@@ -99,13 +117,13 @@ async function pushOnce(
   })
   const writer = indexWriter(storage, signal)
   const written: Promise<ObjectIndex>[] = []
-  const reusable = reusableIn(store, storage, signal)
+  const reusable = reusableIn(store, storage, { missing, signal })
   try {
-    for (const path of missing) {
+    for (const [at, path] of missing.entries()) {
       signal.throwIfAborted()
       const record = recordOf(store, path)
       report({ type: 'pushing', label: labelOfPath(path), size: record.size })
-      const { index } = await packObject(store, record, { packer, reusable: await reusable(path) })
+      const { index } = await packObject(store, record, { packer, reusable: await reusable(at) })
       written.push(index)
       writer.write(path, index)
     }
@@ -136,14 +154,15 @@ async function withdrawn(
 }
 
 async function missingOf(
-  paths: readonly StorePath[],
-  isThere: (path: StorePath) => Promise<boolean>,
+  paths: Iterable<StorePath>,
+  storage: WritableStorage,
+  signal: AbortSignal,
 ): Promise<StorePath[]> {
   const present = new Set<StorePath>()
   await eachOf(paths, LOOKUPS, async path => {
-    if (await isThere(path)) present.add(path)
+    if (await storage.has(objectPath(digestOfPath(path)), { signal })) present.add(path)
   })
-  return paths.filter(path => !present.has(path))
+  return [...paths].filter(path => !present.has(path))
 }
 
 /** Writes each index when its packs are there, and after those of what its object refers to. */
@@ -171,24 +190,51 @@ function indexWriter(
   }
 }
 
-/** What the cache has of other versions of an object that are here. */
+/**
+ * What the cache has of other versions of objects that it lacks, to be asked for in their order, by their place in it. The
+ * indexes are looked up ahead, each once.
+ */
 function reusableIn(
   store: Store,
   storage: WritableStorage,
-  signal: AbortSignal,
-): (path: StorePath) => Promise<ReadonlyMap<string, Reusable>> {
+  { missing, signal }: { missing: readonly StorePath[]; signal: AbortSignal },
+): (at: number) => Promise<ReadonlyMap<string, Reusable>> {
   const siblings = siblingsIn(store)
-  return async path => {
-    const others = siblings(path).slice(0, VERSIONS)
-    const indexes = await Promise.all(
-      others.map(other =>
-        readIndex(storage, other, signal).catch(error => {
-          // It need not have any of them.
-          if (error instanceof MixosError && NO_INDEX.has(error.code)) return undefined
-          throw error
-        }),
-      ),
-    )
+  const lacked = new Set(missing)
+  const versions = missing.map(path =>
+    siblings(path)
+      .filter(other => !lacked.has(other))
+      .slice(0, VERSIONS),
+  )
+  const lastUse = new Map(versions.flatMap((others, at) => others.map(other => [other, at])))
+  const known = new Map<StorePath, Promise<ObjectIndex | undefined>>()
+  const lookUp = (other: StorePath): Promise<ObjectIndex | undefined> => {
+    const found = known.get(other) ?? indexIn(storage, other, signal)
+    known.set(other, found)
+    // Whoever waits for it hears of a failure, and perhaps nobody does.
+    found.catch(() => undefined)
+    return found
+  }
+  let next = 0
+  return async at => {
+    for (; next < versions.length && next <= at + AHEAD; next++) versions[next]?.forEach(lookUp)
+    const others = versions[at] ?? []
+    const indexes = await Promise.all(others.map(lookUp))
+    for (const other of others) if (lastUse.get(other) === at) known.delete(other)
     return reusableFiles(indexes.filter(index => index !== undefined))
+  }
+}
+
+/** Undefined where the cache has none that can be used. */
+async function indexIn(
+  storage: WritableStorage,
+  path: StorePath,
+  signal: AbortSignal,
+): Promise<ObjectIndex | undefined> {
+  try {
+    return await readIndex(storage, path, signal)
+  } catch (error) {
+    if (error instanceof MixosError && NO_INDEX.has(error.code)) return undefined
+    throw error
   }
 }

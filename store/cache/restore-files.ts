@@ -1,8 +1,10 @@
 import { constants, zstdDecompressSync } from 'node:zlib'
 import { blake3Hex, blake3Stream } from '../../graph/blake3.ts'
+import { MixosError } from '../../graph/error.ts'
+import type { StorePath } from '../../graph/store-path.ts'
 import type { Host } from '../host.ts'
 import { type BlankSource, overlay, piecesOf } from './blank.ts'
-import { FRAME_BYTES } from './object-index.ts'
+import { FRAME_BYTES, parseIndex } from './object-index.ts'
 import { release, SLACK } from './release.ts'
 
 /** Part of the work of restoring an object: plain data, so that a thread of its own can do it. */
@@ -16,6 +18,8 @@ export type Task =
     }
   | { readonly type: 'local'; readonly files: readonly LocalFile[]; readonly selfDigest: string }
   | { readonly type: 'large'; readonly file: RestoredFile; readonly selfDigest: string }
+  /** To be looked at before this thread parses it too. */
+  | { readonly type: 'index'; readonly bytes: Uint8Array; readonly path: StorePath }
 
 export interface CompressedFrame {
   /** Where it is, and how many bytes it takes. */
@@ -48,25 +52,36 @@ export interface RestoredFile {
   readonly marks: readonly { readonly offset: number; readonly digest: string }[]
 }
 
-/** What a cache gave is not what its index says. */
+/** What a cache gave is not what its index says, or what its path says. */
 export class CorruptFrame extends Error {}
 
 /** Throws CorruptFrame where the bytes are not the wanted ones; what it wrote is then to be thrown away. */
 export function perform(host: Host, task: Task): void {
-  const { selfDigest } = task
   switch (task.type) {
     case 'frames':
       for (const frame of task.frames) {
         const bytes = decompress(task.bytes, frame)
-        writeFrame(host, frame, { bytes, selfDigest })
+        writeFrame(host, frame, { bytes, selfDigest: task.selfDigest })
         release(bytes)
       }
       return
     case 'local':
-      for (const local of task.files) copyLocal(host, local, selfDigest)
+      for (const local of task.files) copyLocal(host, local, task.selfDigest)
       return
     case 'large':
-      finishLarge(host, task.file, selfDigest)
+      finishLarge(host, task.file, task.selfDigest)
+      return
+    case 'index':
+      checkIndex(task.bytes, task.path)
+  }
+}
+
+function checkIndex(bytes: Uint8Array, path: StorePath): void {
+  try {
+    parseIndex(bytes, path, 'the index')
+  } catch (error) {
+    if (error instanceof MixosError) throw new CorruptFrame(error.message)
+    throw error
   }
 }
 

@@ -6,7 +6,7 @@ import { CorruptFrame, perform, type Task } from './restore-files.ts'
 export function run(task: Task): string | undefined {
   try {
     perform(nodeHost, task)
-    if (task.type === 'frames') release(task.bytes)
+    if ('bytes' in task) release(task.bytes)
     return undefined
   } catch (error) {
     if (error instanceof CorruptFrame) return error.message

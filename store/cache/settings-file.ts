@@ -5,6 +5,7 @@ import { didYouMean } from '../../graph/nearest.ts'
 import { shown } from '../../graph/shown.ts'
 import type { Host } from '../host.ts'
 import { userSettingsDirectory } from '../user-settings.ts'
+import { checkAddress } from './address.ts'
 import { formatPublicKey, type PublicKey, parsePublicKey } from './keys.ts'
 import { type TrustPolicy, trustPolicy } from './policy.ts'
 
@@ -20,8 +21,10 @@ export interface UserCache extends NamedCache {
   /** By name; undefined means all of the user's. */
   readonly keys: readonly string[] | undefined
   readonly threshold: number
-  /** Undefined where there is no key. */
+  /** Undefined where there are fewer keys than must agree. */
   readonly policy: TrustPolicy | undefined
+  /** Of the environment: holds the token that is sent to this cache. */
+  readonly tokenVariable?: string
 }
 
 export interface UserSettings {
@@ -35,8 +38,9 @@ export interface UserSettings {
 type Fields = Readonly<Record<string, unknown>>
 
 const DEFAULT_PRIORITY = 50
+const OF_USER = ['url', 'priority', 'keys', 'threshold', 'tokenVariable']
 const USER_FORM =
-  'write it as { "keys": ["NAME:KEY"], "caches": [{ "url": "https://cache.example/", "priority": 10, "keys": ["NAME"], "threshold": 1 }] }'
+  'write it as { "keys": ["NAME:KEY"], "caches": [{ "url": "https://cache.example/", "priority": 10, "keys": ["NAME"], "threshold": 1, "tokenVariable": "TEAM_TOKEN" }] }'
 const PROJECT_FORM =
   'write it as { "caches": [{ "url": "https://cache.example/", "priority": 10 }] }'
 
@@ -62,9 +66,11 @@ export function readUserFile(host: Host, path: string): UserSettings {
       : refuse(form, `keys[${index}]`, { expected: 'NAME:KEY', got: text }),
   )
   refuseTwice(keys, path)
-  const caches = cachesOf(data, { ...form, allowed: ['url', 'priority', 'keys', 'threshold'] }).map(
-    ({ at, fields, ...cache }) => ({ ...cache, ...rulesOf(fields, { ...form, at, keys }) }),
-  )
+  const caches = cachesOf(data, { ...form, allowed: OF_USER }).map(({ at, fields, ...cache }) => ({
+    ...cache,
+    ...rulesOf(fields, { ...form, at, keys }),
+    ...tokenOf(fields, { ...form, at, address: cache.address }),
+  }))
   return { keys: keys.sort(byName), caches, data: data.caches }
 }
 
@@ -105,11 +111,21 @@ export function isAddress(text: unknown): text is string {
   return text.startsWith('/') || (/^[a-z][a-z0-9+.-]*:\/\/\S+$/.test(text) && URL.canParse(text))
 }
 
-/** Equal for addresses of one cache: without a password, a closing slash or a port that goes without saying. */
+/** The address, which can be opened. Throws BAD_ARGUMENT, naming `where`. */
+export function checkedAddress(address: string, where: string): string {
+  try {
+    checkAddress(address)
+    return address
+  } catch (error) {
+    if (!(error instanceof MixosError)) throw error
+    const { message, hint } = error
+    throw new MixosError('BAD_ARGUMENT', `${where}: ${message}`, { hint, cause: error })
+  }
+}
+
+/** Equal for addresses of one cache: without a closing slash or a port that goes without saying. */
 export function identityOf(address: string): string {
   const url = new URL(address.startsWith('/') ? `file://${encodeURI(address)}` : address)
-  url.username = ''
-  url.password = ''
   url.pathname = url.pathname.replace(/\/+$/, '')
   return url.href
 }
@@ -141,7 +157,8 @@ function cachesOf(
     if (before !== undefined)
       return refuse(form, `${at}.url`, { expected: `another cache than ${before}`, got: url })
     seen.set(identityOf(url), at)
-    return { address: url, priority, at, fields }
+    const address = checkedAddress(url, `${form.path}: ${at}.url`)
+    return { address, priority, at, fields }
   })
 }
 
@@ -152,11 +169,9 @@ function rulesOf(
   const { threshold = 1 } = fields
   if (!isCount(threshold) || threshold === 0)
     return refuse(form, `${at}.threshold`, { expected: 'a whole number from 1', got: threshold })
-  if (fields.keys === undefined) {
-    const policy =
-      keys.length > 0 ? trustPolicy({ keys, threshold }, `${form.path}: ${at}`) : undefined
-    return { keys: undefined, threshold, policy }
-  }
+  const policyOf = (keys: readonly PublicKey[]): TrustPolicy | undefined =>
+    keys.length < threshold ? undefined : trustPolicy({ keys, threshold }, `${form.path}: ${at}`)
+  if (fields.keys === undefined) return { keys: undefined, threshold, policy: policyOf(keys) }
   const chosen = listAt(fields, { ...form, field: 'keys', at }).map((name, index) => {
     const key = keys.find(key => key.name === name)
     if (key) return key
@@ -164,10 +179,24 @@ function rulesOf(
     const expected = `one of the names in "keys" (${names})`
     return refuse(form, `${at}.keys[${index}]`, { expected, got: name })
   })
-  const policy =
-    chosen.length > 0 ? trustPolicy({ keys: chosen, threshold }, `${form.path}: ${at}`) : undefined
-  return { keys: chosen.map(key => key.name), threshold, policy }
+  return { keys: chosen.map(key => key.name), threshold, policy: policyOf(chosen) }
 }
+
+function tokenOf(
+  { tokenVariable }: Fields,
+  { at, address, path, hint }: Form & { at: string; address: string },
+): Pick<UserCache, 'tokenVariable'> {
+  if (tokenVariable === undefined) return {}
+  const where = `${path}: ${at}.tokenVariable`
+  if (!/^https?:/.test(address))
+    throw new MixosError('BAD_ARGUMENT', `${where}: only web servers take tokens`, { hint })
+  if (typeof tokenVariable === 'string' && VARIABLE.test(tokenVariable)) return { tokenVariable }
+  // Not repeated: it may be the token itself.
+  const message = `${where}: expected the name of an environment variable, such as TEAM_TOKEN`
+  throw new MixosError('BAD_ARGUMENT', message, { hint })
+}
+
+const VARIABLE = /^[A-Z_][A-Z0-9_]*$/
 
 /** Each name is one key and each key one name, or a rule would not say whom it means. */
 function refuseTwice(keys: readonly PublicKey[], path: string): void {

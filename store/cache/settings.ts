@@ -1,12 +1,13 @@
 import { dirname } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import { didYouMean } from '../../graph/nearest.ts'
+import { pathLock } from '../disk/path-lock.ts'
+import { writeDurably } from '../disk/write.ts'
 import type { Host } from '../host.ts'
-import { pathLock } from '../path-lock.ts'
-import { writeDurably } from '../write.ts'
 import type { PublicKey } from './keys.ts'
 import { type TrustPolicy, trustPolicy } from './policy.ts'
 import {
+  checkedAddress,
   type Environment,
   formatUserFile,
   identityOf,
@@ -26,6 +27,8 @@ export interface CacheSetting {
   /** Lower is asked first. */
   readonly priority: number
   readonly policy: TrustPolicy
+  /** Of the environment, by the user's settings: holds the token without which this web server gives nothing. */
+  readonly tokenVariable?: string
   /** Who named it. What a project names may be anyone's: it should not be shown the user's credentials. */
   readonly source: 'command line' | 'user' | 'project'
 }
@@ -62,7 +65,7 @@ export function cacheSettings(host: Host, options: SettingsOptions): CacheSettin
   const { environment, project, addresses = [] } = options
   const user = userSettings(host, environment)
   const byProject = project === undefined ? [] : readProjectFile(host, projectFile(project))
-  const named = new Map<string, Omit<CacheSetting, 'policy'>>()
+  const named = new Map<string, Pick<CacheSetting, 'address' | 'priority' | 'source'>>()
   const add = (source: CacheSetting['source'], address: string, priority: number): void => {
     const identity = identityOf(address)
     if (!named.has(identity)) named.set(identity, { address, priority, source })
@@ -81,8 +84,9 @@ export function cacheSettings(host: Host, options: SettingsOptions): CacheSettin
   for (const [identity, cache] of named) {
     const rule = rules.get(identity)
     const policy = rule ? rule.policy : ofAll
-    if (policy) caches.push({ ...cache, policy })
-    else warnings.push(untrusted(cache.address, rule))
+    const { tokenVariable } = rule ?? {}
+    if (policy) caches.push({ ...cache, policy, ...(tokenVariable && { tokenVariable }) })
+    else warnings.push(untrusted(cache.address, { rule, known: user.keys.length }))
   }
   return { caches: caches.sort((a, b) => a.priority - b.priority), warnings }
 }
@@ -121,7 +125,7 @@ export async function addKey(
 
 /**
  * Trusts a key no more, and gives it. Throws BAD_ARGUMENT where no key has that name and, naming the cache,
- * where its rules name the key or ask for more keys than would be left. Safe between processes.
+ * where its rules name the key or would no longer find as many keys as they ask for. Safe between processes.
  */
 export async function removeKey(
   host: Host,
@@ -149,9 +153,9 @@ function obstacle(
   name: string,
   left: number,
 ): string | undefined {
-  const cache = `the cache ${withoutPassword(address)}`
+  const cache = `the cache ${address}`
   if (keys) return keys.includes(name) ? `the rules of ${cache} name the key ${name}` : undefined
-  return left > 0 && left < threshold
+  return left > 0 && left === threshold - 1
     ? `${cache} asks for ${threshold} keys, and without ${name} there would be ${left}`
     : undefined
 }
@@ -199,7 +203,7 @@ function userSettings(host: Host, environment: Environment): UserSettings {
 }
 
 function parsedAddress(address: string): string {
-  if (isAddress(address)) return address
+  if (isAddress(address)) return checkedAddress(address, '--cache')
   throw new MixosError(
     'BAD_ARGUMENT',
     `--cache: ${JSON.stringify(withoutPassword(address))} is no address`,
@@ -209,11 +213,21 @@ function parsedAddress(address: string): string {
   )
 }
 
-function untrusted(address: string, rule: UserCache | undefined): SettingsWarning {
+/** There are fewer keys for it than must agree. */
+function untrusted(
+  address: string,
+  { rule, known }: { rule: UserCache | undefined; known: number },
+): SettingsWarning {
+  const { keys, threshold = 1 } = rule ?? {}
+  const count = keys?.length ?? known
+  const why =
+    count === 0
+      ? 'no key is trusted for it'
+      : `its threshold is ${threshold}, more than the number of keys that are trusted for it, ${count}`
+  const add = "add its signer's key with: mixos cache trust add NAME:KEY"
+  const lower = count === 0 ? '' : '; or lower its "threshold"'
   return {
-    message: `the cache ${withoutPassword(address)} is not asked: no key is trusted for it`,
-    hint: rule?.keys
-      ? 'name a key in its "keys", or remove these'
-      : "add its signer's key with: mixos cache trust add NAME:KEY",
+    message: `the cache ${address} is not asked: ${why}`,
+    hint: (keys ? 'name a key in its "keys", or remove these' : add) + lower,
   }
 }

@@ -1,5 +1,6 @@
 import { sign, verify } from 'node:crypto'
 import { MixosError } from '../../graph/error.ts'
+import { framed } from '../../graph/framed.ts'
 import { isRecord } from '../../graph/json.ts'
 import { shown } from '../../graph/shown.ts'
 import {
@@ -170,8 +171,6 @@ function signedBytes(unsigned: Omit<SignedTrace, 'signature'>, key: KeyId): Buff
   if (expires !== undefined) text += framed('expires') + framed(expires)
   return Buffer.from(text)
 }
-
-const framed = (text: string): string => `${text.length}:${text}`
 
 /** The fields, each of its type, in the one text that they have. */
 function parse(bytes: Uint8Array, refuse: Refuse): SignedTrace {

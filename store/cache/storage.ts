@@ -1,3 +1,5 @@
+import { MixosError } from '../../graph/error.ts'
+
 /**
  * Where the files of a cache are: a directory, a web server, a bucket, a registry. Nothing that comes from one
  * is believed: what is read is checked by who reads it. Paths are relative, of lower-case letters, digits
@@ -7,14 +9,21 @@ export interface CacheStorage {
   /** Its address without credentials, for messages. */
   readonly name: string
   /**
-   * Undefined where there is no such file, and only if that is certain; otherwise the caller's own bytes. Throws CACHE_UNAVAILABLE where it
-   * cannot be told, CACHE_DENIED for missing or wrong credentials, CACHE_INVALID for more than `limit`
-   * bytes, or for other bytes than the range.
+   * Undefined where there is no such file, and only if that is certain; otherwise the caller's own bytes. Throws
+   * CACHE_UNAVAILABLE where it cannot be told, CACHE_DENIED for missing or wrong credentials, FileTooLarge for more
+   * than `limit` bytes, and CACHE_INVALID for other bytes than the range.
    */
   read(path: string, options: ReadOptions): Promise<Uint8Array | undefined>
   has(path: string, options: { readonly signal: AbortSignal }): Promise<boolean>
   /** Lets connections go. */
   close(): Promise<void>
+}
+
+/** There are more bytes than the limit allows. */
+export class FileTooLarge extends MixosError {
+  constructor(message: string) {
+    super('CACHE_INVALID', message)
+  }
 }
 
 export interface ReadOptions {

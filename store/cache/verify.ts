@@ -1,13 +1,16 @@
 import { MixosError } from '../../graph/error.ts'
 import { type DerivationHash, digestOfPath, type StorePath } from '../../graph/store-path.ts'
+import type { Lock } from '../disk/path-lock.ts'
+import { eachOf } from '../disk/write.ts'
 import { slotsOf } from '../slots.ts'
 import type { Store } from '../store.ts'
-import { eachOf } from '../write.ts'
+import { asStoreError } from '../store-error.ts'
+import { storeLock } from '../store-lock.ts'
 import { requireCache } from './info.ts'
 import type { PublicKey } from './keys.ts'
 import { objectPath } from './layout.ts'
 import { listed } from './listed.ts'
-import { parseAnyIndex } from './object-index.ts'
+import { INDEX_LIMIT, parseAnyIndex } from './object-index.ts'
 import { restore } from './restore.ts'
 import { restoreThreads } from './restore-threads.ts'
 import { SIGNED_TRACE_LIMIT, unverifiedTrace, verifyWhenever } from './signed-trace.ts'
@@ -31,18 +34,37 @@ export interface VerifyCacheOptions {
   /** Delete what is damaged: then it is missing, and the next push writes it anew. */
   readonly drop: boolean
   readonly signal: AbortSignal
+  /** Called where a garbage collection of the store has to end first. */
+  readonly onWait?: () => void
 }
 
 const OBJECTS = 4
 const TRACES = 64
-const LIMIT = 64 << 20
 
 /**
  * Restores every object of a cache beside the store, which compares every byte with its manifest, and throws it away;
  * then reads every trace. Also told is an object that something refers to and the cache does not have. Throws
- * CACHE_FOREIGN for what is no cache.
+ * CACHE_FOREIGN for what is no cache, and DISK_FULL or STORE_READ_ONLY where nothing can be restored.
  */
 export async function verifyCache(
+  store: Store,
+  storage: WritableStorage,
+  options: VerifyCacheOptions,
+): Promise<VerifiedCache> {
+  const { signal, onWait } = options
+  let inUse: Lock | undefined
+  try {
+    // To a garbage collection, what is restored looks like what a crash left.
+    inUse = await storeLock(store, 'store', { how: 'shared', signal, ...(onWait && { onWait }) })
+    return await verifyAll(store, storage, options)
+  } catch (error) {
+    throw asStoreError(error, store.directory)
+  } finally {
+    inUse?.release()
+  }
+}
+
+async function verifyAll(
   store: Store,
   storage: WritableStorage,
   { keys, drop, signal }: VerifyCacheOptions,
@@ -75,7 +97,7 @@ export async function verifyCache(
   const options = { workers, downloads, signal, siblings: () => [], onBytes: () => undefined }
   await eachOf(objects, OBJECTS, ({ path }) =>
     check(path, async () => {
-      const bytes = await storage.read(path, { signal, limit: LIMIT })
+      const bytes = await storage.read(path, { signal, limit: INDEX_LIMIT })
       if (!bytes) return []
       const index = parseAnyIndex(bytes, path)
       if (path !== objectPath(digestOfPath(index.path)))

@@ -7,6 +7,8 @@ import { CorruptFrame, perform, type Task } from './restore-files.ts'
 export interface Workers {
   /** Throws CACHE_INVALID where the bytes are not the wanted ones. */
   run(task: Task, where: string): Promise<void>
+  /** Whether there are other threads for what takes long. */
+  readonly areThreads: boolean
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -20,9 +22,10 @@ export function workersOn(
 ): Workers {
   let seen = 0
   return {
+    areThreads: threads !== false,
     run: async (task, where) => {
       seen += sizeOf(task)
-      if (!threads || seen < INLINE_BYTES) {
+      if (!threads || (seen < INLINE_BYTES && task.type !== 'index')) {
         performHere(host, task, where)
         return
       }
@@ -56,5 +59,7 @@ function sizeOf(task: Task): number {
       return task.files.reduce((sum, { file }) => sum + file.size, 0)
     case 'large':
       return task.file.size
+    case 'index':
+      return task.bytes.length
   }
 }

@@ -1,6 +1,6 @@
 /** What bun.ts uses of Bun's interface to C. Addresses are numbers. */
 declare module 'bun:ffi' {
-  type CType = 'i32' | 'ptr'
+  type CType = 'i32' | 'i64' | 'ptr'
   export function dlopen<Symbols>(
     library: string,
     functions: Readonly<

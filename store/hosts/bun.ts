@@ -1,9 +1,9 @@
 import { dlopen, ptr, read } from 'bun:ffi'
 import { getSystemErrorName } from 'node:util'
-import { hostWith } from './machine.ts'
+import { hostWith, NO_EXCHANGE } from './machine.ts'
 
 /** The real machine, under Bun on musl, where Node's native modules do not load. */
-export const bunHost = hostWith({ tryLock, checkpoint })
+export const bunHost = hostWith({ tryLock, exchange, checkpoint })
 
 const SET_LOCK_OF_DESCRIPTION = 37
 const SHARED = 0
@@ -24,6 +24,21 @@ function tryLock(fd: number, how: 'shared' | 'exclusive', byte?: number): boolea
   const code = lastError()
   if (HELD.includes(code)) return false
   throw Object.assign(new Error(`${code}: cannot lock descriptor ${fd}`), { code })
+}
+
+// By its number, since musl has no function for it.
+const RENAMEAT2 = 316
+const WORKING_DIRECTORY = -100
+const EXCHANGE = 2
+
+function exchange(one: string, other: string): boolean {
+  const { syscall } = library()
+  const [from, to] = [Buffer.from(`${one}\0`), Buffer.from(`${other}\0`)]
+  const paths = [WORKING_DIRECTORY, ptr(from), WORKING_DIRECTORY, ptr(to)] as const
+  if (syscall(RENAMEAT2, ...paths, EXCHANGE) === 0) return true
+  const code = lastError()
+  if (NO_EXCHANGE.includes(code)) return false
+  throw Object.assign(new Error(`${code}: cannot exchange ${one} and ${other}`), { code })
 }
 
 // linux/ext4.h: EXT4_IOC_CHECKPOINT, _IOW('f', 43, __u32).
@@ -47,6 +62,7 @@ function lastError(): string {
 interface Library {
   ioctl(fd: number, request: number, argument: number): number
   fcntl(fd: number, command: number, argument: number): number
+  syscall(number: number, ...args: readonly number[]): number
   /** Where the error of the last call is. */
   __errno_location(): number
 }
@@ -57,6 +73,7 @@ function library(): Library {
   loaded ??= dlopen<Library>('libc.musl-x86_64.so.1', {
     ioctl: { args: ['i32', 'i32', 'ptr'], returns: 'i32' },
     fcntl: { args: ['i32', 'i32', 'ptr'], returns: 'i32' },
+    syscall: { args: ['i64', 'i32', 'ptr', 'i32', 'ptr', 'i32'], returns: 'i32' },
     __errno_location: { args: [], returns: 'ptr' },
   }).symbols
   return loaded

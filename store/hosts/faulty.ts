@@ -68,6 +68,10 @@ export function watchedHost(host: Host, before: (change: Change, path: string) =
       before('rename', to)
       files.rename(from, to)
     },
+    exchange: (one, other) => {
+      before('exchange', other)
+      return files.exchange(one, other)
+    },
     unlink: path => {
       before('unlink', path)
       files.unlink(path)

@@ -22,7 +22,6 @@ import {
   realpathSync,
   renameSync,
   rmdirSync,
-  rmSync,
   statSync,
   symlinkSync,
   unlinkSync,
@@ -32,9 +31,10 @@ import {
 import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
+import { naming } from '../disk/system-error.ts'
 import type { Files, Host } from '../host.ts'
-import { naming } from '../system-error.ts'
 import { nodeNetwork } from './node-network.ts'
+import { removeAll } from './remove-all.ts'
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_RDWR, O_NOFOLLOW, O_DIRECTORY } = constants
 const FLAGS = {
@@ -52,7 +52,7 @@ const openLater = promisify(open)
 const syncLater = promisify(fsync)
 
 /** What each runtime does in its own way. */
-type Runtime = Pick<Files, 'tryLock' | 'checkpoint'>
+type Runtime = Pick<Files, 'tryLock' | 'exchange' | 'checkpoint'>
 
 const files: Omit<Files, keyof Runtime> = {
   read: path => absentAsUndefined(() => naming(path, () => readFileSync(path))),
@@ -97,7 +97,7 @@ const files: Omit<Files, keyof Runtime> = {
   rename: (from, to) => renameSync(from, to),
   unlink: path => void absentAsUndefined(() => unlinkSync(path)),
   removeDirectory: path => rmdirSync(path),
-  removeAll: path => rmSync(path, { recursive: true, force: true }),
+  removeAll,
   sync: async path => {
     const fd = await openLater(path, O_RDONLY | O_NOFOLLOW)
     try {
@@ -108,12 +108,17 @@ const files: Omit<Files, keyof Runtime> = {
   },
 }
 
+/** Of an exchange: not known to the kernel, not to the file system, or not for a directory that lies in a lower layer. */
+export const NO_EXCHANGE: readonly string[] = ['ENOSYS', 'EINVAL', 'EXDEV']
+
 /** The real machine, as far as it is the same for every runtime with Node's modules. */
 export const hostWith = (runtime: Runtime): Host => ({
   files: { ...files, ...runtime },
   processes: { spawn, kill, cpus: availableParallelism(), uid: process.geteuid?.() ?? -1 },
   network: nodeNetwork,
   now: Date.now,
+  // CLOCK_MONOTONIC.
+  uptime: () => performance.now(),
   randomHex: digits =>
     randomBytes(Math.ceil(digits / 2))
       .toString('hex')

@@ -9,7 +9,7 @@ import {
   parsePackageInfo,
 } from '../../graph/package-info.ts'
 import type { StorePath } from '../../graph/store-path.ts'
-import { readIndex } from '../cache/pull.ts'
+import { readIndex } from '../cache/index-reader.ts'
 import type { CacheStorage } from '../cache/storage.ts'
 import { headOf, objectClosure, recordOf } from '../object-closure.ts'
 import type { Store } from '../store.ts'
@@ -33,8 +33,15 @@ export function packageInfoOf(store: Store, path: StorePath): PackageInfo {
   const source = `${path}/${only.path}`
   const text = store.host.files.read(join(store.hostPath(path), only.path))?.toString() ?? ''
   const info = checkPackageInfo(parsePackageInfo(parseJson(text, source), source), source)
-  if (packageInfoPath(info.name) === only.path) return info
-  throw new MixosError('PACKAGE_INVALID', `${source}: name is ${JSON.stringify(info.name)}`)
+  if (packageInfoPath(info.name) !== only.path)
+    throw new MixosError('PACKAGE_INVALID', `${source}: name is ${JSON.stringify(info.name)}`)
+  const regular = new Set(entries.flatMap(entry => (entry.type === 'file' ? [entry.path] : [])))
+  const config = info.config.find(name => !regular.has(`etc/${name}`))
+  if (config === undefined) return info
+  throw new MixosError(
+    'PACKAGE_INVALID',
+    `${source}: config has ${config}, and there is no file etc/${config}`,
+  )
 }
 
 /** Describes packages whose closures the storage has. */

@@ -10,8 +10,8 @@ import type { StorePath } from '../../graph/store-path.ts'
 import { pushObjects } from '../cache/push.ts'
 import type { WritableStorage } from '../cache/storage.ts'
 import { directoryStorage } from '../cache/storages/directory.ts'
+import { pathLock } from '../disk/path-lock.ts'
 import type { Report } from '../event.ts'
-import { pathLock } from '../path-lock.ts'
 import type { Store } from '../store.ts'
 import { entriesOf, packageInfoOf } from './entries.ts'
 import type { RepositoryKeys } from './keys.ts'
@@ -55,7 +55,7 @@ export interface Publication {
   readonly bytes: number
 }
 
-export const LIFETIMES: Readonly<Record<Role, number>> = {
+const LIFETIMES: Readonly<Record<Role, number>> = {
   root: 365,
   targets: 90,
   snapshot: 90,
@@ -90,9 +90,11 @@ export async function publish(store: Store, options: PublishOptions): Promise<Pu
     const index = indexAfter(before.index, entries, options.keep ?? false)
     const files = filesOf(before, { index, root, options })
     for (const { path, data } of files) await storage.write(path, data, { signal })
+    // Until then, nothing kept a collection from what was found present.
+    const again = await pushObjects(store, storage, packages, { signal, report })
     await prune(storage, before, signal)
-    const { objects, bytes } = pushed
-    return { index, ...summaryOf(root, files), objects, bytes }
+    const bytes = pushed.bytes + again.bytes
+    return { index, ...summaryOf(root, files), objects: pushed.objects, bytes }
   } finally {
     lock.release()
   }

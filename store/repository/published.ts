@@ -58,7 +58,9 @@ export async function readPublished(
     const where = `${storage.name}/${path}`
     const metadata = metadataIn(bytes, role, where)
     if (vouching.some(one => isSignedFor(role, metadata, one.signed))) return metadata.signed
-    throw damaged(where, `is not signed by the key that root metadata ${root.signed.version} names`)
+    const what = `is not signed by the key that root metadata ${root.signed.version} names`
+    const isOfBefore = chain.slice(-2).some(one => isSignedFor(role, metadata, one.signed))
+    throw damaged(where, what, isOfBefore ? UNFINISHED : RESTORE)
   }
   /** What another file names by its version, its length and its hash. */
   const follow = async (from: Signed, role: 'snapshot' | 'targets'): Promise<Signed> => {
@@ -160,8 +162,11 @@ function notOurs({ signed }: Root, keys: readonly SecretKey[]): MixosError {
   )
 }
 
-function damaged(where: string, what: string): MixosError {
-  return new MixosError('REPOSITORY_INVALID', `${where} ${what}`, {
-    hint: 'restore the directory from a copy. Clients refuse an index that begins anew: without a copy, publish to a new directory, whose clients get its root.json',
-  })
+function damaged(where: string, what: string, hint = RESTORE): MixosError {
+  return new MixosError('REPOSITORY_INVALID', `${where} ${what}`, { hint })
 }
+
+const RESTORE =
+  'restore the directory from a copy. Clients refuse an index that begins anew: without a copy, publish to a new directory, whose clients get its root.json'
+const UNFINISHED =
+  'a change of keys was cut off, or is under way: complete it with the same command as before: mixos repo sign --to DIRECTORY --keys NEW --old-root-key OLD'

@@ -80,10 +80,10 @@ async function kill(host: Host, job: Job, report: string): Promise<void> {
     hasEnded = true
   }
   job.ended.then(end, end)
-  for (const since = host.now(); ; await sleep(RETRY)) {
+  for (const since = host.uptime(); ; await sleep(RETRY)) {
     if (hasEnded) return
     const { pid } = readReport(host, report)
-    const last = host.now() - since < PATIENCE ? undefined : job.pid()
+    const last = host.uptime() - since < PATIENCE ? undefined : job.pid()
     if (pid !== undefined || last !== undefined)
       return host.processes.kill((pid ?? last) as number, 'SIGKILL')
   }

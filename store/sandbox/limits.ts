@@ -4,7 +4,7 @@ import { memoryOfTree, physicalMemory } from './processes.ts'
 
 /** What a build may use. */
 export interface Limits {
-  /** From start to end. */
+  /** From start to end, without the time in which the machine was suspended. */
   readonly seconds: number
   /** Without a byte of output. */
   readonly silentSeconds: number
@@ -29,7 +29,7 @@ export function watch(
   host: Host,
   { limits, pid, onFailed }: Watched,
 ): { output(bytes: number): void; stop(): void } {
-  const start = host.now()
+  const start = host.uptime()
   let heard = start
   let written = 0
 
@@ -48,7 +48,7 @@ export function watch(
     return root === undefined ? 0 : memoryOfTree(host, root)
   }
   const check = (): void => {
-    const now = host.now()
+    const now = host.uptime()
     if (now - start >= limits.seconds * 1000) {
       exceeded(
         `the build ran for ${limits.seconds} s, which is its limit of time`,
@@ -76,7 +76,7 @@ export function watch(
   }, INTERVAL)
   return {
     output: bytes => {
-      heard = host.now()
+      heard = host.uptime()
       written += bytes
       if (written > limits.logBytes) {
         exceeded(

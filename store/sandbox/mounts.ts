@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import { absolute, STORE_DIRECTORY, type StorePath } from '../../graph/store-path.ts'
@@ -28,8 +29,7 @@ const TMP_BYTES = 4 * 2 ** 30
 const SHM_BYTES = 2 ** 30
 
 /**
- * Bubblewrap's arguments for the whole file system of a build. Throws OBJECT_INVALID for an input that is a symlink, or
- * is not there.
+ * Bubblewrap's arguments for the whole file system of a build. Throws OBJECT_INVALID for an input that is not there.
  */
 export function mountArguments(
   host: Host,
@@ -41,9 +41,13 @@ export function mountArguments(
     String(descriptors.open(path)),
     at,
   ]
-  for (const { hostPath } of inputs) requireObject(host, hostPath)
+  // A link itself is shown, since mounting it would show what it leads to on the host.
+  const show = (path: string, at: string): string[] =>
+    statsOf(host, path).isSymbolicLink()
+      ? ['--symlink', host.files.readLink(path), at]
+      : bind('--ro-bind-fd', path, at)
   return [
-    ...(root === undefined ? [] : rootArguments(host, root, bind)),
+    ...(root === undefined ? [] : rootArguments(host, root, show)),
     ...['--proc', '/proc', '--dev', '/dev'],
     ...['--perms', '1777', '--size', String(SHM_BYTES), '--tmpfs', '/dev/shm'],
     ...['--perms', '1777', '--size', String(TMP_BYTES), '--tmpfs', '/tmp'],
@@ -53,31 +57,25 @@ export function mountArguments(
     // Or bubblewrap makes it for the owner alone.
     ...['--dir', dirname(STORE_DIRECTORY)],
     ...bind('--bind-fd', storeDirectory, STORE_DIRECTORY),
-    ...inputs.flatMap(({ hostPath, path }) => bind('--ro-bind-fd', hostPath, absolute(path))),
+    ...inputs.flatMap(({ hostPath, path }) => show(hostPath, absolute(path))),
     // What bubblewrap made on the way to the mounts above must not take a build's files.
     ...['--remount-ro', '/'],
   ]
 }
 
-// A link would be followed, to wherever it leads.
-function requireObject(host: Host, path: string): void {
+function statsOf(host: Host, path: string): Stats {
   const stats = host.files.lstat(path)
-  if (stats && !stats.isSymbolicLink()) return
-  throw new MixosError('OBJECT_INVALID', `${path} ${stats ? 'is a symlink' : 'is not there'}`, {
-    hint: 'look for damage with: mixos verify',
+  if (stats) return stats
+  throw new MixosError('OBJECT_INVALID', `${path} is not there`, {
+    hint: 'look for damage with the command verify',
   })
 }
 
 function rootArguments(
   host: Host,
   root: string,
-  bind: (how: '--ro-bind-fd', path: string, at: string) => string[],
+  show: (path: string, at: string) => string[],
 ): string[] {
   const names = host.files.list(root).filter(name => !OWN.has(name))
-  return names.flatMap(name => {
-    const path = join(root, name)
-    return host.files.lstat(path)?.isSymbolicLink()
-      ? ['--symlink', host.files.readLink(path), `/${name}`]
-      : bind('--ro-bind-fd', path, `/${name}`)
-  })
+  return names.flatMap(name => show(join(root, name), `/${name}`))
 }

@@ -1,18 +1,29 @@
 import { basename, join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import { parseStorePath, type StorePath } from '../../graph/store-path.ts'
+import { flush, writeDurably } from '../disk/write.ts'
 import type { Store } from '../store.ts'
-import { flush, writeDurably } from '../write.ts'
 
 /** One numbered state of a profile: the link `<number>` beside the link `current`. */
 export interface Generation {
   readonly number: number
   readonly path: StorePath
   /** Undefined for one that an image came with. */
-  readonly made: Made | undefined
+  readonly made: Origin | undefined
+}
+
+/** The same where it may be damaged: then its link leads to no object. */
+export interface Listed extends Omit<Generation, 'path'> {
+  readonly path: StorePath | undefined
 }
 
 /** How a generation came to be. */
+export interface Origin extends Made {
+  /** The number of the generation that was current. */
+  readonly from: number
+}
+
+/** Who changed the system, how and when. */
 export interface Made {
   /** Milliseconds since the epoch. */
   readonly at: number
@@ -27,53 +38,76 @@ const directoryOf = ({ layout }: Store): string => join(layout.profiles, 'system
 export const generationLink = (store: Store, number: number): string =>
   join(directoryOf(store), String(number))
 
-/** Oldest first. */
-export function generations(store: Store): Generation[] {
+/** Oldest first, also those that are damaged. */
+export function generations(store: Store): Listed[] {
+  return generationNumbers(store).map(number => {
+    const target = targetOf(store, number)
+    const path = target && store.has(target) ? target : undefined
+    return { number, path, made: originOf(store, number) }
+  })
+}
+
+/** The same without looking at what they are. */
+export function generationNumbers(store: Store): number[] {
   const { files } = store.host
   const directory = directoryOf(store)
   if (!files.lstat(directory)) return []
   return files
     .list(directory)
     .filter(isNumber)
-    .map(name => generationAt(store, name))
-    .sort((a, b) => a.number - b.number)
+    .map(Number)
+    .sort((a, b) => a - b)
 }
 
 export const isNumber = (name: string): boolean => /^[1-9][0-9]*$/.test(name)
 
-function generationAt(store: Store, name: string): Generation {
-  const path = objectAt(store, join(directoryOf(store), name))
-  return { number: Number(name), path, made: madeOf(store, name) }
+/** Throws PACKAGE_INVALID where its link leads to no object. */
+export function generationAt(store: Store, number: number): Generation {
+  const path = objectAt(store, generationLink(store, number))
+  return { number, path, made: originOf(store, number) }
 }
 
-/** Throws PACKAGE_INVALID where there is no profile, which an image always has. */
-export function currentGeneration(store: Store): Generation {
+/** The object that a generation's link leads to, if there is one; undefined where it leads elsewhere. */
+export function targetOf(store: Store, number: number): StorePath | undefined {
+  return parseStorePath(basename(store.host.files.readLink(generationLink(store, number))))
+}
+
+/** The number of the current generation, whatever its state; undefined where none is. */
+export function currentNumber(store: Store): number | undefined {
   const { files } = store.host
   const link = join(directoryOf(store), 'current')
-  const name = files.lstat(link) ? files.readLink(link) : ''
+  const name = files.lstat(link)?.isSymbolicLink() ? files.readLink(link) : ''
+  return isNumber(name) && files.lstat(join(directoryOf(store), name)) ? Number(name) : undefined
+}
+
+/** Throws PACKAGE_INVALID where there is none, or a damaged one. */
+export function currentGeneration(store: Store): Generation {
+  const number = currentNumber(store)
   // Whoever only asks what is installed does not wait for the history to be read.
-  if (isNumber(name) && files.lstat(join(directoryOf(store), name)))
-    return generationAt(store, name)
+  if (number !== undefined) return generationAt(store, number)
+  const link = join(directoryOf(store), 'current')
   throw new MixosError('PACKAGE_INVALID', `${link} leads to no generation`, {
     hint: 'choose one with: mix rollback N',
   })
 }
 
 export function nextNumber(store: Store): number {
-  return Math.max(0, ...generations(store).map(({ number }) => number)) + 1
+  return Math.max(0, ...generationNumbers(store)) + 1
 }
 
 /** Adds one that is not current. Durable when it resolves. */
 export async function addGeneration(
   store: Store,
-  { number, path, made }: Generation & { made: Made },
+  { number, path, made }: Generation,
 ): Promise<void> {
   const at = generationLink(store, number)
-  await writeDurably(store.host, {
-    path: `${at}.json`,
-    data: `${JSON.stringify(made)}\n`,
-    scratch: store.layout.scratch,
-  })
+  if (made) {
+    await writeDurably(store.host, {
+      path: `${at}.json`,
+      data: `${JSON.stringify(made)}\n`,
+      scratch: store.layout.scratch,
+    })
+  }
   placeLink(store, store.hostPath(path), at)
   await flush(store.host, [directoryOf(store)])
 }
@@ -109,23 +143,30 @@ export function objectAt(store: Store, link: string): StorePath {
   const path = parseStorePath(basename(target))
   if (path && store.has(path)) return path
   throw new MixosError('PACKAGE_INVALID', `${link} leads to ${target}, which is no object`, {
-    hint: 'look for damage with: mix verify',
+    hint: 'bring it back with: mix verify --repair; a generation can also be left, with: mix rollback N',
   })
 }
 
-function madeOf(store: Store, name: string): Made | undefined {
-  const at = join(directoryOf(store), `${name}.json`)
+/** Undefined for a generation that an image came with. Throws PACKAGE_INVALID. */
+export function originOf(store: Store, number: number): Origin | undefined {
+  const at = `${generationLink(store, number)}.json`
   const text = store.host.files.read(at)
   if (!text) return undefined
   try {
-    const { at: time, user, command } = JSON.parse(text.toString())
-    if (typeof time === 'number' && typeof user === 'string' && Array.isArray(command)) {
-      return { at: time, user, command: command.map(String) }
-    }
+    const value = JSON.parse(text.toString())
+    const made = madeIn(value)
+    if (made && Number.isInteger(value.from)) return { ...made, from: value.from }
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
   }
   throw new MixosError('PACKAGE_INVALID', `${at} was not written by this version of mix`, {
     hint: `delete it; the generation itself is ${basename(at, '.json')}`,
   })
+}
+
+/** Who changed the system, where parsed JSON says it. */
+export function madeIn(value: unknown): Made | undefined {
+  const { at, user, command } = (value ?? {}) as Record<string, unknown>
+  const isMade = typeof at === 'number' && typeof user === 'string' && Array.isArray(command)
+  return isMade ? { at, user, command: command.map(String) } : undefined
 }

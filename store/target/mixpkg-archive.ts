@@ -13,8 +13,8 @@ import {
   SCRIPTS,
   scriptPath,
 } from '../../graph/mixpkg.ts'
+import { readTar, type TarHeader, type TarLimits, type TarReader } from '../archives/tar-read.ts'
 import type { Host } from '../host.ts'
-import { readTar, type TarHeader, type TarLimits, type TarReader } from '../tar-read.ts'
 
 const METADATA_LIMIT = 16 << 20
 const SCRIPT_LIMIT = 1 << 20

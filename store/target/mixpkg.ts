@@ -10,11 +10,11 @@ import {
 } from '../../graph/package-info.ts'
 import { escaped } from '../../graph/shown.ts'
 import { digestOfPath, labelOfPath, type StorePath } from '../../graph/store-path.ts'
+import type { TarLimits } from '../archives/tar-read.ts'
+import { removeTree } from '../disk/remove.ts'
 import type { Host } from '../host.ts'
-import { removeTree } from '../remove.ts'
 import type { Store } from '../store.ts'
 import { asStoreError } from '../store-error.ts'
-import type { TarLimits } from '../tar-read.ts'
 import { refuser, unpackMixpkg } from './mixpkg-archive.ts'
 
 /** A package from a file, checked and unpacked, but not in the store yet. */
@@ -108,6 +108,11 @@ function checkDescription(host: Host, file: string, { directory, metadata }: Unp
       throw refuser(file)(
         `${field} is ${textOf(metadata[field])} in ${METADATA} and ${textOf(own[field])} in ${FILES}/${path}`,
       )
+  }
+  // Of a link, the user's copy would be of whatever it leads to.
+  for (const config of own.config) {
+    if (!host.files.lstat(join(directory, 'etc', config))?.isFile())
+      throw refuser(file)(`config has ${config}, and there is no file ${FILES}/etc/${config}`)
   }
 }
 

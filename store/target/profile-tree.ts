@@ -2,8 +2,8 @@ import { dirname, join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import type { Entry } from '../../graph/manifest.ts'
 import { absolute, digestOfPath, type StorePath } from '../../graph/store-path.ts'
+import { removeTree } from '../disk/remove.ts'
 import { objectClosure, recordOf } from '../object-closure.ts'
-import { removeTree } from '../remove.ts'
 import type { Store } from '../store.ts'
 
 /** What a profile is made of. */
@@ -20,12 +20,19 @@ export const REQUESTED = 'share/mix/requested'
 
 const TOPS = new Set(['bin', 'sbin', 'boot', 'etc', 'libexec', 'share'])
 
+/** Makes the error for two packages that bring one file. */
+export type RefuseBoth = (at: string, one: StorePath, other: StorePath) => MixosError
+
 /**
  * The links of a profile, by path: programs, from `bin` or `sbin`, are all in `bin`; `boot`, `etc`, `libexec` and
  * `share` keep their shape. A program that is a file comes before one that is only another name of a program, as all of BusyBox's are.
- * Otherwise two packages that bring one file are a PACKAGE_CONFLICT.
+ * Otherwise two packages that bring one file are refused.
  */
-export function profileLinks(store: Store, packages: readonly StorePath[]): Map<string, string> {
+export function profileLinks(
+  store: Store,
+  packages: readonly StorePath[],
+  refuse: RefuseBoth,
+): Map<string, string> {
   const found = new Map<string, Found>()
   const directories = new Map<string, StorePath>()
   for (const path of packages) {
@@ -34,13 +41,17 @@ export function profileLinks(store: Store, packages: readonly StorePath[]): Map<
       if (!TOPS.has(top) || rest.length === 0) continue
       const at = [top === 'sbin' ? 'bin' : top, ...rest].join('/')
       if (entry.type === 'directory') directories.set(at, path)
-      else
-        place(found, at, { path, entry, isName: at.startsWith('bin/') && entry.type === 'symlink' })
+      else {
+        const isName = at.startsWith('bin/') && entry.type === 'symlink'
+        const known = found.get(at)
+        if (known && known.isName === isName) throw refuse(at, known.path, path)
+        if (!known || known.isName) found.set(at, { path, entry, isName })
+      }
     }
   }
   for (const [at, owner] of directories) {
     const file = found.get(at)
-    if (file) throw conflict(at, file.path, owner)
+    if (file) throw refuse(at, file.path, owner)
   }
   return new Map([...found].map(([at, { path, entry }]) => [at, `${absolute(path)}/${entry.path}`]))
 }
@@ -52,16 +63,10 @@ interface Found {
   readonly isName: boolean
 }
 
-function place(found: Map<string, Found>, at: string, next: Found): void {
-  const known = found.get(at)
-  if (known && known.isName === next.isName) throw conflict(at, known.path, next.path)
-  if (!known || known.isName) found.set(at, next)
-}
-
-/** Writes the tree of a profile; `target` is made. */
+/** Writes the tree of a profile; `target` is made. Throws PACKAGE_CONFLICT for two packages that bring one file. */
 export function writeProfile(store: Store, spec: ProfileSpec, target: string): void {
   const { files } = store.host
-  const links = profileLinks(store, spec.packages)
+  const links = profileLinks(store, spec.packages, conflict)
   files.makeDirectory(join(target, 'bin'))
   const made = new Set<string>()
   for (const [path, to] of links) {

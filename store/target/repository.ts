@@ -3,21 +3,14 @@ import { MixosError } from '../../graph/error.ts'
 import { type PackageIndex, parsePackageIndex } from '../../graph/package-index.ts'
 import type { CacheStorage } from '../cache/storage.ts'
 import { directoryStorage } from '../cache/storages/directory.ts'
+import { pathLock } from '../disk/path-lock.ts'
+import { removeTree } from '../disk/remove.ts'
+import { writeDurably } from '../disk/write.ts'
 import type { Host } from '../host.ts'
-import { pathLock } from '../path-lock.ts'
-import { removeTree } from '../remove.ts'
 import { INDEX, indexPath, LIMITS, TUF } from '../repository/layout.ts'
 import { sha256 } from '../repository/tuf.ts'
 import { schemeOf } from '../scheme.ts'
-import { writeDurably } from '../write.ts'
-import {
-  explained,
-  type Heard,
-  headOf,
-  hearing,
-  MIRROR,
-  ofRepository,
-} from './repository-refusal.ts'
+import { explained, type Heard, headOf, hearing, MIRROR, ofRepository } from './update-errors.ts'
 import { type Patience, webStorage } from './web-storage.ts'
 
 export interface UpdateOptions {

@@ -1,12 +1,13 @@
 import { MixosError } from '../../graph/error.ts'
 import { type Report, warningOf } from '../event.ts'
-import type { Machine } from './etc-files.ts'
 import type { InstalledPackage } from './installed.ts'
-import { disable, restart, services } from './services.ts'
+import type { Machine } from './machine.ts'
+import { enable, restart, services, stop } from './services.ts'
 
 /**
- * Has running services follow a change of the system: one whose package is gone is stopped and enabled no more, one
- * from another build is started again. A service that does not obey is a warning, since the change itself is done.
+ * Has services follow a change of the system: one whose package is gone is stopped, one from another build is started
+ * again. What is enabled is the user's wish and stays so: it starts when its package is back, as after a rollback. A
+ * service that does not obey is a warning, since the change itself is done.
  */
 export async function followServices(
   machine: Machine,
@@ -24,10 +25,11 @@ export async function followServices(
   const [owners, next] = [ownersIn(before), ownersIn(after)]
   for (const { name, isEnabled, state } of services(machine)) {
     const [from, to] = [owners.get(name), next.get(name)]
-    if (from === undefined || from === to || (!isEnabled && state !== 'running')) continue
+    if (from === to) continue
     try {
-      if (to === undefined) await disable(machine, name, options)
-      else if (state === 'running') await restart(machine, name, options)
+      if (to === undefined) await stop(machine, name, options)
+      else if (from !== undefined && state === 'running') await restart(machine, name, options)
+      else if (isEnabled && state === 'unsupervised') await enable(machine, name, options)
     } catch (error) {
       if (!(error instanceof MixosError) || error.code === 'CANCELLED') throw error
       options.report(warningOf(error))

@@ -4,8 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { MixosError } from '../../graph/error.ts'
 import { didYouMean } from '../../graph/nearest.ts'
 import { isName } from '../../graph/store-path.ts'
-import { flush } from '../write.ts'
-import type { Machine } from './etc-files.ts'
+import { flush } from '../disk/write.ts'
+import { inProfile } from './etc-directories.ts'
+import type { Machine } from './machine.ts'
 
 /**
  * A service of the current profile, or one that is enabled by a link of the user's own.
@@ -23,9 +24,9 @@ export interface Service {
 
 /**
  * `failing` is one that ended, and that its supervisor is about to start again; `unsupervised` one that is enabled, but that
- * the supervisor does not know of yet.
+ * the supervisor does not know of yet; `missing` one that is enabled, and starts once its package is installed.
  */
-export type ServiceState = 'running' | 'failing' | 'stopped' | 'unsupervised'
+export type ServiceState = 'running' | 'failing' | 'stopped' | 'unsupervised' | 'missing'
 
 export interface ServiceOptions {
   readonly signal: AbortSignal
@@ -47,7 +48,7 @@ export async function enable(
   const link = linkOf(machine, name)
   if (!files.lstat(link)) {
     files.makeDirectory(enabledDirectory(machine))
-    files.symlink(`/mix/profiles/system/current/etc/sv/${name}`, link)
+    files.symlink(inProfile(`sv/${name}`), link)
     await flush(machine.store.host, [enabledDirectory(machine)])
   }
   const ended = await run(machine, ['/etc/init.d/services', name], options)
@@ -69,15 +70,20 @@ export async function disable(
     files.unlink(linkOf(machine, name))
     await flush(machine.store.host, [enabledDirectory(machine)])
   }
-  const directory = runDirectory(machine, name)
-  if (files.lstat(directory)) {
-    // The supervisor does not see this name, so it does not start what is being stopped.
-    const hidden = runDirectory(machine, `.${name}.${machine.store.host.randomHex(8)}`)
-    files.rename(directory, hidden)
-    await shutDown(machine, { name, directory: hidden }, options)
-    files.removeAll(hidden)
-  }
+  await stop(machine, name, options)
   return serviceOf(machine, name)
+}
+
+/** Ends its program and its supervisor; one that is enabled stays so. No-op for one that is not supervised. */
+export async function stop(machine: Machine, name: string, options: ServiceOptions): Promise<void> {
+  const { files } = machine.store.host
+  const directory = runDirectory(machine, name)
+  if (!files.lstat(directory)) return
+  // The supervisor does not see this name, so it does not start what is being stopped.
+  const hidden = runDirectory(machine, `.${name}.${machine.store.host.randomHex(8)}`)
+  files.rename(directory, hidden)
+  await shutDown(machine, { name, directory: hidden }, options)
+  files.removeAll(hidden)
 }
 
 /** Ends its program and starts it again, from the current profile. Throws for one that is not enabled. */
@@ -180,8 +186,21 @@ function failed(name: string, { argv, code, said }: Ended): MixosError {
 function serviceOf(machine: Machine, name: string): Service {
   const isEnabled = machine.store.host.files.lstat(linkOf(machine, name)) !== undefined
   const status = statusOf(machine, runDirectory(machine, name))
-  const isOff = !isEnabled && status.state === 'unsupervised'
-  return { name, isEnabled, ...status, ...(isOff && { state: 'stopped' }) }
+  if (status.state !== 'unsupervised') return { name, isEnabled, ...status }
+  const state = !isEnabled ? 'stopped' : isMissing(machine, name) ? 'missing' : status.state
+  return { name, isEnabled, ...status, state }
+}
+
+/** It is enabled by a link into the profile, where nothing of that name is. */
+function isMissing(machine: Machine, name: string): boolean {
+  const { files } = machine.store.host
+  const link = linkOf(machine, name)
+  const isLink = files.lstat(link)?.isSymbolicLink()
+  return (
+    isLink === true &&
+    files.readLink(link) === inProfile(`sv/${name}`) &&
+    !files.lstat(join(providedDirectory(machine), name))
+  )
 }
 
 const STATUS_BYTES = 20
@@ -218,15 +237,16 @@ function requireService(machine: Machine, name: string): void {
 }
 
 function serviceNames(machine: Machine): string[] {
-  const provided = join(machine.store.layout.profiles, 'system/current/etc/sv')
-  const names = [provided, enabledDirectory(machine)].flatMap(at => namesIn(machine, at))
-  return [...new Set(names)].sort()
+  const directories = [providedDirectory(machine), enabledDirectory(machine)]
+  return [...new Set(directories.flatMap(at => namesIn(machine, at)))].sort()
 }
 
 function namesIn({ store: { host } }: Machine, directory: string): string[] {
   return host.files.lstat(directory) ? host.files.list(directory).filter(isName) : []
 }
 
+const providedDirectory = ({ store }: Machine): string =>
+  join(store.layout.profiles, 'system/current/etc/sv')
 const enabledDirectory = ({ root }: Machine): string => join(root, 'etc/service')
 const linkOf = (machine: Machine, name: string): string => join(enabledDirectory(machine), name)
 const runDirectory = ({ root }: Machine, name: string): string => join(root, 'run/service', name)

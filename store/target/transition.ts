@@ -1,39 +1,41 @@
 import { dirname, join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import type { StorePath } from '../../graph/store-path.ts'
-import type { Report } from '../event.ts'
+import { flush } from '../disk/write.ts'
+import { type Report, warningOf } from '../event.ts'
+import { recordOf } from '../object-closure.ts'
+import type { Store } from '../store.ts'
 import { storeLock } from '../store-lock.ts'
-import { writeDurably } from '../write.ts'
 import { lastGood, writeBootMenu } from './boot-menu.ts'
-import { applyEtcChanges, etcChanges, type Machine } from './etc-files.ts'
+import { applyEtcChanges, type EtcChange, etcChanges, noticeOf } from './etc-files.ts'
 import {
   addGeneration,
   currentGeneration,
+  currentNumber,
   type Generation,
-  generations,
+  generationAt,
+  generationNumbers,
   type Made,
   nextNumber,
+  originOf,
   removeGeneration,
   switchTo,
+  targetOf,
 } from './generations.ts'
-import { runInstallScript, type When } from './install-scripts.ts'
-import { type InstalledPackage, installedIn } from './installed.ts'
+import { runInstallScripts, type ScriptsOptions, type When } from './install-scripts.ts'
+import { installedIn } from './installed.ts'
+import { type Journal, readJournal, removeJournal, writeJournal } from './journal.ts'
+import type { Machine } from './machine.ts'
+import { forgetRollbacks, noteRollback } from './rollbacks.ts'
 
-/**
- * What a power cut leaves of a change of the system, written before the first step that others see. `from` and `to` are
- * numbers of generations; `isNew` says that `to` goes where the change is undone.
- */
-interface Journal {
-  readonly from: number
-  readonly to: number
-  readonly isNew: boolean
+/** A change that its journal stands for. */
+interface Move extends Omit<Journal, 'from' | 'to'> {
+  readonly from: End
+  readonly to: End
 }
 
-interface Move {
-  readonly from: Generation
-  readonly to: Generation
-  readonly isNew: boolean
-}
+/** A generation, as far as a change needs it; without a path, it is damaged, and nothing is known of it. */
+type End = Pick<Generation, 'number'> & { readonly path: StorePath | undefined }
 
 export interface TransitionOptions {
   readonly report: Report
@@ -60,34 +62,65 @@ export async function transition(
         { hint: 'plan again' },
       )
     }
-    const to = { number: nextNumber(machine.store), path: profile, made }
+    const to = {
+      number: nextNumber(machine.store),
+      path: profile,
+      made: { ...made, from: from.number },
+    }
     await move(machine, { from, to, isNew: true }, options)
     return to
   })
 }
 
-/** Makes an older or newer generation current again, with its files below `/etc`. Throws BAD_ARGUMENT for none of them. */
+/**
+ * Makes an older or newer generation current again, by default the one that the current one was made from, with its
+ * files below `/etc`; also where the current one is damaged. Throws BAD_ARGUMENT for none of them.
+ */
 export async function rollBack(
   machine: Machine,
   number: number | undefined,
-  options: TransitionOptions,
+  { made, ...options }: TransitionOptions & { made: Made },
 ): Promise<Generation> {
   return changing(machine, options, async () => {
-    const all = generations(machine.store)
-    const from = currentGeneration(machine.store)
-    const to =
-      number === undefined
-        ? all.findLast(generation => generation.number < from.number)
-        : all.find(generation => generation.number === number)
-    if (!to) {
-      const wanted = number === undefined ? `one before ${from.number}` : number
-      throw new MixosError('BAD_ARGUMENT', `there is no generation ${wanted}`, {
-        hint: `there are ${all.map(generation => generation.number).join(', ')}`,
-      })
-    }
-    if (to.number !== from.number) await move(machine, { from, to, isNew: false }, options)
+    const { store } = machine
+    const current = currentNumber(store)
+    const to = generationAt(store, numberOf(store, number, current))
+    // Where none is current, nothing is to be undone.
+    const from =
+      current === undefined ? { number: to.number, path: undefined } : endOf(store, current)
+    if (to.number !== current) await move(machine, { from, to, isNew: false, made }, options)
     return to
   })
+}
+
+function numberOf(store: Store, wanted: number | undefined, current: number | undefined): number {
+  const numbers = generationNumbers(store)
+  const origin =
+    wanted === undefined && current !== undefined ? originOf(store, current)?.from : undefined
+  const number = wanted ?? origin
+  if (number !== undefined && numbers.includes(number)) return number
+  const name = number ?? (current === undefined ? 'current' : `before ${current}`)
+  const why = origin === undefined ? '' : `, from which ${current} was made`
+  throw new MixosError('BAD_ARGUMENT', `there is no generation ${name}${why}`, {
+    hint: `there are ${numbers.join(', ')}`,
+  })
+}
+
+/** A generation that may be damaged. */
+function endOf(store: Store, number: number): End {
+  const path = targetOf(store, number)
+  return { number, path: path && isWhole(store, path) ? path : undefined }
+}
+
+/** True where it can be told what is installed, and which files that has. */
+function isWhole(store: Store, profile: StorePath): boolean {
+  try {
+    for (const { path } of installedIn(store, profile)) recordOf(store, path)
+    return true
+  } catch (error) {
+    if (!(error instanceof MixosError)) throw error
+    return false
+  }
 }
 
 /** Forgets all generations but the newest `keep`, the current one, and the one that a boot loader returns to. */
@@ -99,14 +132,16 @@ export async function forgetGenerations(
   await changing(machine, options, async () => {
     const old = oldGenerations(machine, keep)
     for (const number of old) await removeGeneration(machine.store, number)
-    if (old.length > 0) await writeBootMenu(machine)
+    if (old.length === 0) return
+    await forgetRollbacks(machine.store, old)
+    await writeBootMenu(machine)
   })
 }
 
 /** The numbers of those that it would forget. */
 export function oldGenerations(machine: Machine, keep: number): number[] {
-  const kept = [currentGeneration(machine.store).number, lastGood(machine)]
-  const numbers = generations(machine.store).map(({ number }) => number)
+  const kept = [currentNumber(machine.store), lastGood(machine)]
+  const numbers = generationNumbers(machine.store)
   return numbers.slice(0, Math.max(0, numbers.length - keep)).filter(one => !kept.includes(one))
 }
 
@@ -114,8 +149,6 @@ export function oldGenerations(machine: Machine, keep: number): number[] {
 export function recover(machine: Machine, options: TransitionOptions): Promise<void> {
   return changing(machine, options, async () => undefined)
 }
-
-const journalOf = ({ store }: Machine): string => join(store.layout.profiles, 'system', 'journal')
 
 async function changing<T>(
   machine: Machine,
@@ -139,120 +172,123 @@ async function changing<T>(
 
 async function move(
   machine: Machine,
-  { from, to, isNew }: Move,
+  change: Move & { readonly to: Generation },
   options: TransitionOptions,
 ): Promise<void> {
   const { store } = machine
-  const journal: Journal = { from: from.number, to: to.number, isNew }
-  await writeDurably(store.host, {
-    path: journalOf(machine),
-    data: `${JSON.stringify(journal)}\n`,
-    scratch: store.layout.scratch,
-  })
+  const { from, to } = change
+  await writeJournal(store, { ...change, from: from.number, to: to.number })
   try {
-    if (isNew && to.made) await addGeneration(store, { ...to, made: to.made })
-    await runScripts(machine, 'pre-install', { from, to }, options)
+    if (change.isNew) await addGeneration(store, to)
+    await runScripts(machine, 'pre-install', change, options)
     await switchTo(store, to)
-    await settle(machine, { from, to }, options)
+    await settle(machine, change, options)
   } catch (error) {
-    await undo(machine, { from, to, isNew })
+    await undo(machine, change)
     throw error
   }
-  await forget(machine)
+  await removeJournal(machine.store)
 }
 
 /** What follows the switch. Doing it again changes nothing more. */
-async function settle(
-  machine: Machine,
-  { from, to }: { from: Generation; to: Generation },
-  options: TransitionOptions,
-): Promise<void> {
-  const changes = etcChanges(machine, from.path, to.path)
+async function settle(machine: Machine, change: Move, options: ScriptsOptions): Promise<void> {
+  const { from, to, isNew, made } = change
+  const changes = changesBetween(machine, from, to)
   await applyEtcChanges(machine, changes)
-  for (const { action, path } of changes) {
-    if (action !== 'copy-beside') continue
-    const message = `/etc/${path} was changed here and is kept; the new one is /etc/${path}.mixnew`
+  for (const message of changes.flatMap(change => noticeOf(change) ?? [])) {
     options.report({ type: 'warning', message })
   }
-  await runScripts(machine, 'post-install', { from, to }, options)
+  await runScripts(machine, 'post-install', change, options)
   await writeBootMenu(machine)
+  if (isNew) return
+  const { store } = machine
+  const who = made ?? { at: store.host.now(), user: 'the boot menu', command: [] }
+  const newest = Math.max(...generationNumbers(store))
+  await noteRollback(store, { ...who, from: from.number, to: to.number, newest })
 }
 
-async function undo(machine: Machine, { from, to, isNew }: Move): Promise<void> {
-  if (currentGeneration(machine.store).number === to.number) await switchTo(machine.store, from)
-  await restore(machine, { from, to, isNew })
+/** None where the end is damaged: it has to be mended first. */
+function changesBetween(machine: Machine, from: End, to: End): EtcChange[] {
+  return to.path ? etcChanges(machine, from.path, to.path) : []
+}
+
+async function undo(machine: Machine, change: Move): Promise<void> {
+  const { from, to } = change
+  if (currentNumber(machine.store) === to.number) await switchTo(machine.store, from)
+  await restore(machine, change)
 }
 
 /** The rest of undoing a change, once its beginning is current. Doing it again changes nothing more. */
 async function restore(machine: Machine, { from, to, isNew }: Move): Promise<void> {
-  const changes = etcChanges(machine, to.path, from.path)
+  await removeNews(machine, changesBetween(machine, from, to))
+  const changes = changesBetween(machine, to, from)
   await applyEtcChanges(
     machine,
     changes.filter(({ action }) => action !== 'copy-beside'),
   )
-  await writeBootMenu(machine)
+  await writeBootMenu(machine, isNew ? to.number : undefined)
   if (isNew) await removeGeneration(machine.store, to.number)
-  await forget(machine)
+  await removeJournal(machine.store)
+}
+
+/** Deletes what was put beside files of the user: the files of a package that did not get in. */
+async function removeNews(machine: Machine, changes: readonly EtcChange[]): Promise<void> {
+  const { host } = machine.store
+  const touched = new Set<string>()
+  for (const change of changes) {
+    if (change.action !== 'copy-beside') continue
+    const at = join(machine.root, 'etc', `${change.path}.mixnew`)
+    if (!host.files.lstat(at)?.isFile()) continue
+    const isThis = host.files.read(change.from)?.equals(host.files.read(at) ?? Buffer.of(0))
+    if (!isThis) continue
+    host.files.unlink(at)
+    // The user may have put a link in the place of the directory.
+    touched.add(host.files.realPath(dirname(at)) ?? dirname(at))
+  }
+  await flush(host, touched)
 }
 
 async function complete(machine: Machine, options: TransitionOptions): Promise<void> {
   const { store } = machine
-  const text = store.host.files.read(journalOf(machine))
-  if (!text) return
-  const journal = parseJournal(text.toString(), journalOf(machine))
-  const all = generations(store)
-  const [from, to] = [journal.from, journal.to].map(wanted =>
-    all.find(({ number }) => number === wanted),
-  )
-  const current = currentGeneration(store).number
-  if (!from || !to || (current !== from.number && current !== to.number)) return forget(machine)
-  const { isNew } = journal
-  if (current === from.number) return restore(machine, { from, to, isNew })
+  const journal = readJournal(store)
+  if (!journal) return
+  const { from, to } = journal
+  const numbers = generationNumbers(store)
+  const current = currentNumber(store)
+  const isKnown = numbers.includes(from) && numbers.includes(to)
+  if (!isKnown || (current !== from && current !== to)) return removeJournal(store)
+  const change = { ...journal, from: endOf(store, from), to: endOf(store, to) }
+  if (current === from) return restore(machine, change)
   options.report({
     type: 'warning',
-    message: `completing the interrupted change to generation ${to.number}`,
+    message: `completing the interrupted change to generation ${to}`,
   })
+  if (!change.isNew) return goBack(machine, change, options)
   try {
-    await settle(machine, { from, to }, options)
+    await settle(machine, change, options)
   } catch (error) {
-    await undo(machine, { from, to, isNew })
+    await undo(machine, change)
     throw error
   }
-  await forget(machine)
+  await removeJournal(machine.store)
 }
 
-async function forget(machine: Machine): Promise<void> {
-  const { files } = machine.store.host
-  files.unlink(journalOf(machine))
-  await files.sync(dirname(journalOf(machine)))
+/** Completes it with whatever scripts fail, and undoes nothing: what was left may be what does not start. */
+async function goBack(machine: Machine, change: Move, options: TransitionOptions): Promise<void> {
+  const onFailure = (error: MixosError): void => options.report(warningOf(error))
+  await settle(machine, change, { ...options, onFailure })
+  await removeJournal(machine.store)
 }
 
-/** Of packages that are new in the generation, in their order there. */
+/** None where it cannot be told which packages are new. */
 async function runScripts(
   machine: Machine,
   when: When,
-  { from, to }: { from: Generation; to: Generation },
-  { report }: TransitionOptions,
+  { from, to }: Move,
+  options: ScriptsOptions,
 ): Promise<void> {
+  if (!from.path || !to.path) return
   const before = new Set(installedIn(machine.store, from.path).map(({ path }) => path))
-  const isNew = ({ path }: InstalledPackage): boolean => !before.has(path)
-  for (const found of installedIn(machine.store, to.path).filter(isNew)) {
-    const onLine = (line: string): void =>
-      report({ type: 'warning', message: `${found.name}: ${line}` })
-    await runInstallScript(machine, when, { package: found, onLine })
-  }
-}
-
-function parseJournal(text: string, at: string): Journal {
-  try {
-    const { from, to, isNew } = JSON.parse(text)
-    if (Number.isInteger(from) && Number.isInteger(to) && typeof isNew === 'boolean') {
-      return { from, to, isNew }
-    }
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-  }
-  throw new MixosError('PACKAGE_INVALID', `${at} was not written by this version of mix`, {
-    hint: 'nothing was changed; the program that wrote it completes the change',
-  })
+  const added = installedIn(machine.store, to.path).filter(({ path }) => !before.has(path))
+  await runInstallScripts(machine, when, { packages: added, ...options })
 }

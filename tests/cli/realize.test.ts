@@ -147,6 +147,14 @@ test('realize --dry-run prints the plan and changes nothing', async t => {
   t.false(existsSync(join(directory, 'artifacts')))
 })
 
+test('realize --check says that nothing differs, beside the same result', async t => {
+  const { mixos } = placeWithRecipes(t)
+  const { stdout } = await mixos('realize', 'greeting', ...FILE)
+  const checked = await mixos('realize', 'greeting', '--check', ...FILE)
+  t.is(checked.stdout, stdout)
+  t.regex(checked.stderr, /^1 package made once more: every output is the same$/m)
+})
+
 test('an unknown package is named, with the nearest name', async t => {
   const { code, stdout, stderr } = await place(t).mixos('realize', 'busyboxx')
   t.is(code, 1)

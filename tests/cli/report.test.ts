@@ -22,7 +22,7 @@ function reporter({
   })
   let time = 0
   const report = openReporter({
-    name: 'mixos',
+    program: { name: 'mixos', hints: { DISK_FULL: 'free space with: mixos gc' } },
     out: stream('out'),
     err: stream('err'),
     environment,
@@ -67,6 +67,13 @@ test('a serial line, whose width nobody knows, shows what another terminal does'
   const { written, report } = reporter({ isTTY: true, columns: 0 })
   report.event(started)
   t.is(written.err, '0 of 0 steps done in 0.0 s\n  building musl-1.2.5  0.0 s\n')
+  report.close()
+})
+
+test('a terminal shows how far a store is verified', t => {
+  const { written, report } = reporter({ isTTY: true, columns: 80 })
+  report.event({ type: 'verifying', objects: 3, total: 12, bytes: 10_000_000 })
+  t.is(written.err, 'read 3 of 12 objects, 10.0 MB\n')
   report.close()
 })
 
@@ -131,9 +138,26 @@ test('a bug is printed with its stack and a request to report it', t => {
   )
 })
 
+test('an error of cleaning up stands below the error that came first', t => {
+  const first = new MixosError('FETCH_FAILED', 'no mirror has x')
+  const failure = new SuppressedError(new TypeError('x is not a function'), first)
+  const { written, report } = reporter()
+  report.failure(failure, { asJson: true })
+  t.regex(written.err, /^error: no mirror has x\nerror: TypeError: x is not a function\n/)
+  t.like(JSON.parse(written.out), { error: { code: 'FETCH_FAILED' } })
+})
+
 test('what a build printed cannot control the terminal', t => {
   const { written, report } = reporter()
   const message = 'last lines:\n  \x1b]0;title\x07\x1b[2Jgone\rover\u202e\x01'
   report.failure(new MixosError('BUILD_FAILED', message), { asJson: false })
   t.is(written.err, 'error: last lines:\n  gone\nover\ufffd\ufffd\n')
+})
+
+test('where an error comes without a next step, the program says the one that it knows', t => {
+  const full = new MixosError('DISK_FULL', 'the disk is full')
+  const told = reporter()
+  told.report.failure(full, { asJson: true })
+  t.is(told.written.err, 'error: the disk is full\nhint: free space with: mixos gc\n')
+  t.like(JSON.parse(told.written.out), { error: { hint: 'free space with: mixos gc' } })
 })

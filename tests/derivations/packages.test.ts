@@ -3,15 +3,16 @@ import test from 'ava'
 import { live } from '../../configs/systems/live.ts'
 import { isTargetPackage } from '../../derivations/build-support/target-package.ts'
 import { definitions } from '../../derivations/index.ts'
-import { targetPackagesOf } from '../../derivations/packages/index.ts'
+import { targetPackages } from '../../derivations/packages/index.ts'
 import { derivation, labelOf } from '../../graph/derivation.ts'
 import { parseLock } from '../../graph/lock.ts'
 import { parsePackageInfo } from '../../graph/package-info.ts'
 import { packageSet } from '../../graph/package-set.ts'
+import { ESSENTIAL } from '../../store/target/plan-change.ts'
 
 const lock = parseLock(readFileSync('flake-free.lock', 'utf8'))
 const part = (name: string) => derivation({ name, version: '1', builder: ['builtin:files'] })
-const recipes = targetPackagesOf(lock)
+const recipes = targetPackages(lock)
 const set = packageSet(
   {
     'seeds-build': () => part('seeds'),
@@ -40,6 +41,10 @@ test('what can be installed is known by its description, however it is made', t 
   )
   const found = all.names.filter(name => isTargetPackage(all.get(name)))
   t.deepEqual(found.map(name => labelOf(all.get(name))).sort(), offered.sort())
+})
+
+test('what a machine starts with is what cannot be removed from it', t => {
+  t.is(all.get('disk-system').env.requested, [...ESSENTIAL.keys()].join(' '))
 })
 
 test('a description is one sentence without a full stop', t => {

@@ -10,10 +10,11 @@ import type { WritableStorage } from '../../store/cache/storage.ts'
 import { directoryStorage } from '../../store/cache/storages/directory.ts'
 import { memoryStorage } from '../../store/cache/storages/memory.ts'
 import { verifyCache } from '../../store/cache/verify.ts'
+import { removeTree } from '../../store/disk/remove.ts'
 import { type Change, type Fault, faultyHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
-import { type Realized, realize } from '../../store/realize.ts'
-import { removeTree } from '../../store/remove.ts'
+import type { Realized } from '../../store/realize/options.ts'
+import { realize } from '../../store/realize.ts'
 import { openStore, type Store } from '../../store/store.ts'
 import { verify } from '../../store/verify.ts'
 import { endsWell, errorOf } from '../helpers/child.ts'
@@ -138,20 +139,20 @@ test('whichever removal it is at which a collection stops, readers find all or n
   })
 })
 
-test('whenever a collection comes while somebody pushes, the next push completes', async t => {
+test('whenever a collection comes while somebody pushes, all is there when the push ends', async t => {
   const { store, realized } = await builtStore(t, SOME)
   await untilItEndsWell(async at => {
     const cache = agingCache()
-    await pushAll(store, cache.storage, [last])
+    await pushAll(daysEarlier(store), cache.storage, [last])
     cache.age()
     const isPast = cache.at(at, () => collectCache(cache.storage, keeping()))
     await pushAll(store, cache.watched, SOME)
-    await assertRepaired(t, { store, realized, storage: cache.storage, after: `at ${at}` })
+    await assertComplete(t, { realized, storage: cache.storage, after: `at ${at}` })
     return !isPast()
   })
 })
 
-test('a collection that takes the version before from under a push leaves what the next push completes', async t => {
+test('a collection that takes the version before from under a push makes it write that anew', async t => {
   const versions = ['1', '2'].map(program) as [Derivation, Derivation]
   const { store, realized } = await builtStore(t, versions)
   const wanted = new Map([...realized].filter(([drv]) => drv === versions[1]))
@@ -162,7 +163,7 @@ test('a collection that takes the version before from under a push leaves what t
     const isPast = cache.at(at, () => collectCache(cache.storage, keeping()))
     await pushAll(store, cache.watched, [versions[1]])
     const { storage } = cache
-    await assertRepaired(t, { store, realized: wanted, storage, after: `at ${at}` })
+    await assertComplete(t, { realized: wanted, storage, after: `at ${at}` })
     return !isPast()
   })
 })
@@ -180,10 +181,37 @@ test('whenever a push comes while a collection runs, the next push completes', a
   })
 })
 
+for (const [nth, when] of ['comes', 'has looked', 'has deleted traces'].entries()) {
+  test(`what is pushed when a collection ${when} stays, with all that it refers to`, async t => {
+    const { store, realized } = await builtStore(t, SOME)
+    const cache = agingCache()
+    await pushAll(daysEarlier(store), cache.storage, SOME)
+    cache.age()
+    let looks = 0
+    const storage: WritableStorage = {
+      ...cache.storage,
+      list: async function* (prefix, options) {
+        if (prefix === 'trace/' && looks++ === nth) await pushAll(store, cache.storage, [last])
+        yield* cache.storage.list(prefix, options)
+      },
+    }
+    await collectCache(storage, keeping())
+    const wanted = new Map([...realized].filter(([drv]) => drv === last))
+    await assertComplete(t, { realized: wanted, storage: cache.storage, after: when })
+    t.true(looks > nth)
+  })
+}
+
 /** Versions share a large file. */
 function program(version: string): Derivation {
   const files = JSON.stringify({ version, large: noise(300_000).toString('hex') })
   return derivation({ name: 'program', version, builder: ['builtin:files'], env: { files } })
+}
+
+/** What it signs is signed anew by who pushes now. */
+function daysEarlier(store: Store): Store {
+  const { now } = store.host
+  return { ...store, host: { ...store.host, now: () => now() - 2 * 24 * 3_600_000 } }
 }
 
 interface Built {

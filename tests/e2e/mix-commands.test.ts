@@ -2,22 +2,27 @@ import { execFile } from 'node:child_process'
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import type { StorePath } from '../../graph/store-path.ts'
+import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
 import { writeMixpkg } from '../../store/builtins/mixpkg.ts'
-import { removeTree } from '../../store/remove.ts'
+import { removeTree } from '../../store/disk/remove.ts'
 import type { Store } from '../../store/store.ts'
-import type { Machine } from '../../store/target/etc-files.ts'
+import { storeLock } from '../../store/store-lock.ts'
+import { currentGeneration } from '../../store/target/generations.ts'
+import { installedIn } from '../../store/target/installed.ts'
+import type { Machine } from '../../store/target/machine.ts'
+import { transition } from '../../store/target/transition.ts'
+import { verify } from '../../store/verify.ts'
 import { addPackage } from '../helpers/package.ts'
 import { keysOf, published } from '../helpers/repository.ts'
 import type { CliResult } from '../helpers/run-cli.ts'
-import { machineAt, newMachine, watching } from '../helpers/target-machine.ts'
+import { machineAt, newMachine, profileOf, watching } from '../helpers/target-machine.ts'
 import { cutShort, filesStep, memoryDirectory, tempStore } from '../helpers/temp-store.ts'
 
-const program = join(import.meta.dirname, '../../cli/mix/on-node.ts')
+const PROGRAM = join(import.meta.dirname, '../../cli/mix/on-node.ts')
 
 test('the first day: update, search, install, list, info, remove, rollback', async t => {
   const { mix, machine } = await setUp(t)
-  t.regex((await mix('update')).stdout, /^team: version 1\n4 packages on offer\n$/)
+  t.regex((await mix('update')).stdout, /^team: version 1\n5 packages on offer\n$/)
   t.regex((await mix('search', 'server')).stdout, /^web +2 +a web server\n$/)
   const installed = await mix('install', 'web', '--yes')
   t.is(installed.code, 0, installed.stderr)
@@ -44,6 +49,21 @@ test('an older version is installed where it is asked for, and upgraded later', 
   await mix('install', 'web<2', '--yes')
   t.is((await mix('list', '--outdated')).stdout, 'web  1  ->  2\n')
   t.regex((await mix('upgrade', '--yes')).stdout, /^upgrade {2}web 1 -> 2\n/)
+})
+
+test('another build of the same version is outdated too, since an upgrade takes it', async t => {
+  const { mix, machine } = await setUp(t)
+  const lib = await addPackage(machine.store, 'lib', { tree: { 'share/lib': 'an older build' } })
+  const [base] = installedIn(machine.store, currentGeneration(machine.store).path)
+  const profile = await profileOf(machine.store, base ? [base.path, lib] : [], ['lib'])
+  await transition(machine, profile, { ...watching(), made: { at: 1, user: 'root', command: [] } })
+  await mix('update')
+  t.is((await mix('list', '--outdated')).stdout, 'lib  1  ->  1 (rebuilt)\n')
+  t.like(JSON.parse((await mix('list', '--outdated', '--json')).stdout), {
+    packages: [{ name: 'lib', installed: '1', newest: '1', isRebuilt: true }],
+  })
+  t.regex((await mix('upgrade', '--yes')).stdout, /^rebuild {2}lib 1 -> 1\n/)
+  t.is((await mix('list', '--outdated')).stdout, '')
 })
 
 test('mix upgrades itself, beside the system', async t => {
@@ -79,6 +99,28 @@ test('without an answer to the question, nothing is changed', async t => {
   const { code, stderr } = await mix('install', 'web')
   t.is(code, 2)
   t.regex(stderr, /nobody can be asked/)
+})
+
+test('a dry run waits for nobody, and anyone may make one', async t => {
+  const { mix, machine } = await setUp(t)
+  await mix('update')
+  const collecting = await storeLock(machine.store, 'store')
+  t.regex((await mix('install', 'web', '--dry-run')).stdout, /^install {2}lib 1\n/)
+  collecting.release()
+})
+
+test('what only root may do is told so, in the words of the system', async t => {
+  const { machine } = await setUp(t)
+  const { files } = machine.store.host
+  files.makeDirectory(join(machine.root, 'etc/service/web'))
+  files.makeDirectory(join(machine.root, 'run/service/web/supervise'))
+  const program = join(import.meta.dirname, '../helpers/mix-as-user.ts')
+  const { code, stderr } = await run(machine, ['service', 'restart', 'web'], { program })
+  t.is(code, 1)
+  t.regex(
+    stderr,
+    /^error: only root can do that: permission denied, \S+ '.*supervise.*'\n *hint: run it as root\n/,
+  )
 })
 
 test('an unknown package is named, with the nearest name', async t => {
@@ -119,6 +161,30 @@ test('files and owner lead from a package to its files and back', async t => {
   t.regex(stderr, /belongs to no installed package|there is no/)
 })
 
+test('going back needs no program of the system, and no store that can be written to', async t => {
+  const { mix, machine } = await setUp(t)
+  await mix('update')
+  await mix('install', 'web', '--yes')
+  const sealed = (...args: string[]) =>
+    run(machine, args, { program: join(import.meta.dirname, '../helpers/mix-on-sealed-store.ts') })
+  t.is((await sealed('rollback')).stdout, 'generation 1 is current: 1 package\n')
+  t.is((await sealed('recover')).stdout, 'generation 1 is current\n')
+  t.regex((await sealed('gc')).stderr, /cannot run \/bin\/unshare\n[\s\S]*hint: .* mix rollback\n/)
+})
+
+test('two packages with one file are refused by name, with the way out; without asking, where they are here', async t => {
+  const { mix } = await setUp(t)
+  await mix('update')
+  await mix('install', 'other', '--yes')
+  const refused =
+    'error: other 1 and rival 1 both bring bin/other\n' +
+    'hint: leave the other one out, or remove other with: mix remove other\n'
+  const late = await mix('install', 'rival', '--yes')
+  t.is(late.code, 1)
+  t.true(late.stderr.endsWith(refused), late.stderr)
+  t.is((await mix('install', 'rival', '--dry-run')).stderr, refused)
+})
+
 test('gc forgets old generations where that is wanted, and deletes what they needed', async t => {
   const { mix } = await setUp(t)
   await mix('update')
@@ -150,6 +216,70 @@ test('what is damaged or lost is fetched anew from who offers it, and the rest i
   const { code, stdout } = await mix('verify', '--repair')
   t.is(code, 1)
   t.regex(stdout, /base-1: bin\/base: expected .*\n.*1 problem found\nno repository/)
+})
+
+test('history tells what each change started from, and who went back', async t => {
+  const { mix } = await setUp(t)
+  await mix('update')
+  await mix('install', 'web', '--yes')
+  await mix('rollback')
+  await mix('install', 'other', '--yes')
+  t.is((await mix('rollback')).stdout, 'generation 1 is current: 1 package\n')
+  const { stdout } = await mix('history')
+  t.deepEqual(stdout.replaceAll(/ [0-9-]{10} +[0-9:]{8}/g, '').split('\n'), [
+    '1 the image',
+    '  + base 1',
+    '2 alice: mix install web --yes',
+    '  + lib 1',
+    '  + web 2',
+    '1 alice: mix rollback',
+    '  - lib 1',
+    '  - web 2',
+    '3 alice: mix install other --yes',
+    '  + other 1',
+    '1 alice: mix rollback',
+    '  - other 1',
+    '',
+  ])
+})
+
+test('an older generation without its record is listed, found by verify and mended, and blocks no change', async t => {
+  const { mix, machine } = await setUp(t)
+  const { store } = machine
+  const first = currentGeneration(store).path
+  await mix('update')
+  await mix('install', 'web', '--yes')
+  store.host.files.unlink(store.layout.record(digestOfPath(first)))
+  t.is((await mix('install', 'other', '--yes')).code, 0)
+  t.regex((await mix('generations')).stdout, /^1 +damaged +the image\n2 +3 packages/)
+  t.regex(
+    (await mix('history')).stdout,
+    /^1 the image\n {2}\(what it changed is not known any more\)\n/,
+  )
+  t.regex((await mix('gc')).stderr, /hint: repair it with: mix verify --repair\n/)
+  t.regex(
+    (await mix('verify')).stdout,
+    /profiles\/system\/1: it leads to \S+-system-1, which is not in/,
+  )
+  t.is((await mix('verify', '--repair')).code, 0)
+  t.is((await mix('rollback', '1')).code, 0)
+})
+
+test('a repair waits for a collection, which would delete what it fetches', async t => {
+  const { mix, machine } = await setUp(t)
+  await mix('update')
+  await mix('install', 'web', '--yes')
+  const web = machine.store.paths().find(path => path.endsWith('-web-1')) as StorePath
+  cutShort(join(machine.store.hostPath(web), 'bin/web'))
+  const collecting = await storeLock(machine.store, 'store')
+  const onText = (text: string): void => {
+    if (!text.includes('waiting for mix gc')) return
+    t.not(verify(machine.store).problems.length, 0)
+    collecting.release()
+  }
+  const repaired = await run(machine, ['verify', '--repair'], { onText })
+  t.is(repaired.code, 0, repaired.stderr)
+  t.regex(repaired.stderr, /waiting for mix gc/)
 })
 
 test('what a package in a file refers to is fetched from who offers it', async t => {
@@ -247,6 +377,7 @@ async function packagesIn(store: Store, name: string): Promise<StorePath[]> {
     await web('1'),
     await web('2'),
     await addPackage(store, 'other', { tree: { 'bin/other': name } }),
+    await addPackage(store, 'rival', { tree: { 'bin/other': 'mine' } }),
     await ownIn(store, '2'),
   ]
 }
@@ -254,7 +385,17 @@ async function packagesIn(store: Store, name: string): Promise<StorePath[]> {
 const ownIn = (store: Store, version: string): Promise<StorePath> =>
   addPackage(store, 'mix', { version, tree: { 'bin/mix': { executable: '#!/bin/sh\n' } } })
 
-function run({ store }: Machine, args: readonly string[]): Promise<CliResult> {
+interface RunOptions {
+  readonly program?: string
+  /** Called with what goes to stderr. */
+  readonly onText?: (text: string) => void
+}
+
+function run(
+  { store }: Machine,
+  args: readonly string[],
+  { program = PROGRAM, onText = () => undefined }: RunOptions = {},
+): Promise<CliResult> {
   const env = { PATH: process.env.PATH, MIX_ROOT: store.directory, USER: 'alice', NO_COLOR: '1' }
   return new Promise(resolve => {
     const child = execFile(
@@ -265,6 +406,7 @@ function run({ store }: Machine, args: readonly string[]): Promise<CliResult> {
         resolve({ code: error ? Number(error.code) : 0, stdout, stderr })
       },
     )
+    child.stderr?.on('data', onText)
     child.stdin?.end()
   })
 }

@@ -21,6 +21,8 @@ test.serial(
       t.regex(await askUntil('ip -4 -o address show eth0', /inet 10\.0\.2\.15\/24/), /eth0/)
       t.regex(await ask('ip route'), /default via 10\.0\.2\.2 dev eth0/)
       t.regex(await ask('cat /etc/resolv.conf'), /^nameserver 10\.0\.2\.3/m)
+      const eth0 = '/proc/sys/net/ipv6/conf/eth0'
+      t.is(await ask(`cat ${eth0}/accept_ra ${eth0}/accept_redirects`), '0\n0\n')
       t.is(await ask(`wget -qO - http://10.0.2.2:${port}/`), TEXT)
       t.regex(await ask('netstat -ltn | tail -n +3 | wc -l'), /^0\n/, 'something listens')
 
@@ -66,6 +68,8 @@ test.serial(
         await ask('date -s 2001-01-01 >/dev/null; /etc/init.d/start; date +%Y'),
         /^20(2[6-9]|[3-9]\d)\n/,
       )
+      await ask('echo "mine /mnt tmpfs nosuid,nodev 0 0" >>/etc/fstab; /etc/init.d/start')
+      t.regex(await ask('mountpoint /mnt'), /^\/mnt is a mountpoint\n/)
       machine.send('poweroff')
       t.is(await machine.exit(60), 0)
     } finally {

@@ -40,7 +40,7 @@ async function signed(t: ExecutionContext): Promise<Place> {
 
 test('what is signed can be installed from where it is served', async t => {
   const user = await signed(t)
-  const serving = user.start('repo', 'serve', 'packages', '--port', '0', '--json')
+  const serving = user.start('repo', 'serve', 'packages', '--port', '0')
   const url = await new Promise<string>(resolve => {
     let text = ''
     serving.process.stderr?.on('data', chunk => {

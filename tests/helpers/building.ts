@@ -14,12 +14,15 @@ import { parseLock } from '../../graph/lock.ts'
 import type { ResolvedHash } from '../../graph/store-path.ts'
 import type { Event } from '../../store/event.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
-import { type Realized, type RealizeOptions, realize } from '../../store/realize.ts'
+import type { Realized, RealizeOptions } from '../../store/realize/options.ts'
+import { realize } from '../../store/realize.ts'
 import { openStore, type Store } from '../../store/store.ts'
 import { sandboxTools } from './sandbox-tools.ts'
 import { memoryDirectory, quietly } from './temp-store.ts'
 
-const tools = bootstrap(parseLock(readFileSync(join(project, 'flake-free.lock'), 'utf8')))
+export const toolsForBuilds = bootstrap(
+  parseLock(readFileSync(join(project, 'flake-free.lock'), 'utf8')),
+)
 
 /** A step that BusyBox's shell takes in a sandbox. */
 export function shellStep(name: string, script: string, spec: Partial<DerivationSpec> = {}) {
@@ -29,7 +32,7 @@ export function shellStep(name: string, script: string, spec: Partial<Derivation
     builder: ['busybox/usr/bin/busybox', 'sh', '-euc', script],
     ...spec,
     env: { PATH: '/bin', ...spec.env },
-    inputs: { busybox: tools.busybox, ...spec.inputs },
+    inputs: { busybox: toolsForBuilds.busybox, ...spec.inputs },
   })
 }
 
@@ -45,15 +48,15 @@ export async function storeForBuilds(t: ExecutionContext): Promise<Builds> {
   const { bubblewrap, busybox } = await sandboxTools()
   const objects = { bubblewrap, busybox: dirname(dirname(dirname(busybox))) }
   for (const name of ['bubblewrap', 'busybox'] as const) {
-    const label = labelOf(tools[name])
+    const label = labelOf(toolsForBuilds[name])
     const [source, maker] = [objects[name], 'the test']
     const out = await store.add({ source, label, candidates: new Map(), maker })
-    const hash = hashDerivation(tools[name])
+    const hash = hashDerivation(toolsForBuilds[name])
     const resolved = hash as string as ResolvedHash
     await store.remember({ label, derivation: hash, resolved, outputs: { out } })
   }
   const events: Event[] = []
   const build = (steps: readonly Derivation[], options: Partial<RealizeOptions> = {}) =>
-    realize(store, steps, { ...quietly(events), tools, ...options })
+    realize(store, steps, { ...quietly(events), tools: toolsForBuilds, ...options })
   return { store, events, build }
 }

@@ -114,9 +114,8 @@ async function receive(
 function listOf(files: Map<string, Buffer>, url: string): string {
   const prefix = new URL(url, 'http://any').searchParams.get('list') ?? ''
   const wanted = [...files].filter(([path]) => path.startsWith(prefix))
-  return wanted
-    .map(([path, { length }]) => `${JSON.stringify({ path, size: length, modified: 1000 })}\n`)
-    .join('')
+  const lines = wanted.map(([path, { length }]) => ({ path, size: length, modified: 1000 }))
+  return [...lines, { files: lines.length }].map(line => `${JSON.stringify(line)}\n`).join('')
 }
 
 function pathOf(url: string): string {

@@ -21,7 +21,10 @@ export async function holder(t: ExecutionContext, text: string): Promise<ChildPr
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   t.teardown(() => child.kill('SIGKILL'))
-  await once(child.stdout, 'data')
+  const ended = once(child, 'close').then(([code, signal]) => {
+    throw new Error(`the child ended with ${code ?? signal} before it held anything`)
+  })
+  await Promise.race([once(child.stdout, 'data'), ended])
   return child
 }
 

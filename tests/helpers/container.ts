@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { BUBBLEWRAP } from '../../store/sandbox/tools.ts'
-import type { Machine } from '../../store/target/etc-files.ts'
+import type { Machine } from '../../store/target/machine.ts'
 import { sandboxTools } from './sandbox-tools.ts'
 
 const run = promisify(execFile)

@@ -47,6 +47,9 @@ export async function pulled(
     downloads: slotsOf(12),
     signal,
   })
-  await Promise.all(paths.map(path => puller.pull(storage, path, count => (bytes += count))))
+  const onBytes = (count: number): void => {
+    bytes += count
+  }
+  await Promise.all(paths.map(path => puller.pull(storage, path, { onBytes })))
   return bytes
 }

@@ -31,6 +31,8 @@ type Packages = ReadonlyMap<string, string>
 
 interface State {
   readonly current: number
+  /** The generation that the current one was made from. */
+  readonly from: number | undefined
   readonly generations: ReadonlyMap<number, Packages>
 }
 
@@ -77,11 +79,10 @@ export async function* powerCuts(
   }
 }
 
-function changesOf({ current, generations }: State): Change[] {
+function changesOf({ current, from, generations }: State): Change[] {
   const packages = generations.get(current) ?? new Map()
   const without = (name: string): Packages =>
     new Map([...packages].filter(([other]) => other !== name))
-  const earlier = Math.max(...[...generations.keys()].filter(number => number < current))
   const notes = packages.get('notes') === '1' ? '2' : '1'
   return [
     {
@@ -95,8 +96,8 @@ function changesOf({ current, generations }: State): Change[] {
           packages: new Map([...packages, ['nginx', 'any']]),
         },
     { command: 'mix gc --keep 1', packages: undefined },
-    ...(generations.has(earlier)
-      ? [{ command: 'mix rollback', packages: generations.get(earlier) }]
+    ...(from !== undefined && generations.has(from)
+      ? [{ command: 'mix rollback', packages: generations.get(from) }]
       : []),
   ]
 }
@@ -109,11 +110,14 @@ async function stateOf(
   const { generations } = JSON.parse(await ask('mix generations --json'))
   const listed = JSON.parse(await ask('mix list --json'))
   const packages = packagesIn(listed)
-  const current = generations.find(({ isCurrent }: { isCurrent: boolean }) => isCurrent).number
+  const { number: current, from } = generations.find(
+    ({ isCurrent }: { isCurrent: boolean }) => isCurrent,
+  )
   const known = (number: number): Packages =>
     past?.before.generations.get(number) ?? past?.change.packages ?? packages
   return {
     current,
+    from,
     generations: new Map(
       generations.map(({ number }: { number: number }) => [
         number,

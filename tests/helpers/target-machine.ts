@@ -5,8 +5,8 @@ import type { Event } from '../../store/event.ts'
 import type { Host } from '../../store/host.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { openStore, type Store } from '../../store/store.ts'
-import type { Machine } from '../../store/target/etc-files.ts'
-import { addGeneration, switchTo } from '../../store/target/generations.ts'
+import { addGeneration, type Made, switchTo } from '../../store/target/generations.ts'
+import type { Machine } from '../../store/target/machine.ts'
 import { addProfile } from '../../store/target/profile-tree.ts'
 import { memoryDirectory } from './temp-store.ts'
 
@@ -35,7 +35,7 @@ export async function machineIn(
   const found = await packages(store)
   const names = found.map(path => labelOfPath(path).replace(/-1$/, ''))
   const path = await profileOf(store, found, names)
-  const first = { number: 1, path, made: { at: 0, user: 'image', command: [] } }
+  const first = { number: 1, path, made: undefined }
   await addGeneration(store, first)
   await switchTo(store, first)
   return machine
@@ -49,8 +49,9 @@ export function profileOf(
   return addProfile(store, { label: 'system-1', packages, requested })
 }
 
-/** What a change of the system is told, with its events in a list. */
+/** What a change of the system is told, with its events in a list; who goes back does it as `made`. */
 export function watching(events: Event[] = []) {
   const { signal } = new AbortController()
-  return { report: (event: Event): void => void events.push(event), signal }
+  const made: Made = { at: 2, user: 'root', command: ['rollback'] }
+  return { report: (event: Event): void => void events.push(event), signal, made }
 }

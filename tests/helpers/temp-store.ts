@@ -14,11 +14,11 @@ import { dirname, join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { type Derivation, type DerivationSpec, derivation } from '../../graph/derivation.ts'
 import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
+import { removeTree } from '../../store/disk/remove.ts'
 import type { Event } from '../../store/event.ts'
 import type { Host } from '../../store/host.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
-import type { RealizeOptions } from '../../store/realize.ts'
-import { removeTree } from '../../store/remove.ts'
+import type { RealizeOptions } from '../../store/realize/options.ts'
 import { openStore, type Store } from '../../store/store.ts'
 
 /** Files by path: text, or what else stands there. */

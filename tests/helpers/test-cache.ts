@@ -5,9 +5,10 @@ import { bootstrap } from '../../derivations/seeds/bootstrap.ts'
 import type { Derivation } from '../../graph/derivation.ts'
 import { type Lock, parseLock } from '../../graph/lock.ts'
 import type { StorePath } from '../../graph/store-path.ts'
+import { machineMirrors, withArchive } from '../../store/fetch/mirrors.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
-import { machineMirrors, withArchive } from '../../store/mirrors.ts'
-import { realize, type Tools } from '../../store/realize.ts'
+import type { Tools } from '../../store/realize/options.ts'
+import { realize } from '../../store/realize.ts'
 import { openStore } from '../../store/store.ts'
 
 /**

@@ -1,13 +1,13 @@
-import { readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { hashDerivation } from '../../graph/hash.ts'
 import { type DerivationHash, digestOfPath, type ResolvedHash } from '../../graph/store-path.ts'
 import { collect, garbageOf } from '../../store/collect.ts'
+import { removeTree } from '../../store/disk/remove.ts'
 import { watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { realize } from '../../store/realize.ts'
-import { removeTree } from '../../store/remove.ts'
 import { addRoot } from '../../store/roots.ts'
 import { openStore, type Store } from '../../store/store.ts'
 import { storeLock, tryStoreLock } from '../../store/store-lock.ts'
@@ -118,6 +118,44 @@ test('the damaged record of a live object stops a collection before anything is 
   t.is(readdirSync(store.layout.objects).length, 4)
 })
 
+test('a live tree without a record stops a collection before anything is deleted, and who needs it is named', async t => {
+  const { store, base, middle, top } = await chain(t)
+  const link = join(tempDirectory(t), 'result')
+  await addRoot(store, link, top)
+  for (const [path, needer] of [
+    [middle, top],
+    [top, link],
+  ] as const) {
+    const record = store.layout.record(digestOfPath(path))
+    const text = readFileSync(record)
+    unlinkSync(record)
+    const damaged = openStore({ directory: store.directory, host: nodeHost })
+    const message = `${record}: it is missing, and ${needer} needs ${path}`
+    t.throws(() => garbageOf(damaged), { code: 'RECORD_INVALID', message })
+    await t.throwsAsync(collect(damaged, { signal }), { code: 'RECORD_INVALID', message })
+    t.is(readdirSync(store.layout.objects).length, 4)
+    t.true(store.has(base))
+    writeFileSync(record, text)
+  }
+})
+
+test('what a live object without a tree needs stays, and so does its record', async t => {
+  const { store, base, middle, top, other } = await chain(t)
+  await addRoot(store, join(tempDirectory(t), 'result'), top)
+  for (const path of [middle, top]) removeTree(nodeHost, store.hostPath(path))
+  t.deepEqual((await collect(store, { signal })).objects, [other])
+  t.deepEqual(store.paths(), [base])
+  t.is(readdirSync(store.layout.records).length, 3)
+})
+
+test('a root of which nothing is here keeps nothing', async t => {
+  const { store, top } = await chain(t)
+  await addRoot(store, join(tempDirectory(t), 'result'), top)
+  removeTree(nodeHost, store.hostPath(top))
+  unlinkSync(store.layout.record(digestOfPath(top)))
+  t.is((await collect(store, { signal })).objects.length, 3)
+})
+
 test('a collection waits for those who use the store, and says so', async t => {
   const { store } = await chain(t)
   const inUse = await storeLock(store, 'store', { how: 'shared' })
@@ -128,6 +166,49 @@ test('a collection waits for those who use the store, and says so', async t => {
   inUse.release()
   t.is((await collected).objects.length, 4)
   t.is(waits, 1)
+})
+
+test('what cannot be deleted is told of, and does not keep the rest', async t => {
+  const { store, other } = await chain(t)
+  const left = store.scratch()
+  writeFileSync(join(left, 'half'), '')
+  writeFileSync(join(store.layout.scratch, 'z'), '')
+  const stuck = [left, store.hostPath(other)]
+  const host = watchedHost(nodeHost, (change, path) => {
+    if (change !== 'removeDirectory' || !stuck.includes(path)) return
+    throw Object.assign(new Error('EACCES: permission denied, rmdir'), { code: 'EACCES' })
+  })
+  const error = await t.throwsAsync(
+    collect(openStore({ directory: store.directory, host }), { signal }),
+    { code: 'FILE_UNAVAILABLE' },
+  )
+  for (const path of stuck) t.true(error?.message.includes(`${path}: permission denied`))
+  t.deepEqual(store.paths(), [])
+  t.deepEqual(readdirSync(store.layout.scratch), [basename(left)])
+  t.deepEqual(readdirSync(store.layout.objects), [other])
+  t.deepEqual((await collect(store, { signal })).leftovers.toSorted(), stuck.sort())
+})
+
+test('a collection that is cancelled stops, and the next one goes on', async t => {
+  const { store } = await chain(t)
+  const controller = new AbortController()
+  let time = 0
+  const removed: string[] = []
+  const host = {
+    ...watchedHost(nodeHost, (change, path) => {
+      if (change !== 'removeDirectory') return
+      removed.push(path)
+      // As the handler of a signal does.
+      setImmediate(() => controller.abort())
+    }),
+    uptime: () => (time += 1000),
+  }
+  const slow = openStore({ directory: store.directory, host })
+  await t.throwsAsync(collect(slow, { signal: controller.signal }), { code: 'CANCELLED' })
+  t.true(removed.length > 0 && removed.length < 4)
+  t.deepEqual(verify(store).problems, [])
+  await collect(store, { signal })
+  t.deepEqual(readdirSync(store.layout.objects), [])
 })
 
 test('nobody gets in while a collection runs', async t => {

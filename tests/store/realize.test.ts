@@ -7,11 +7,14 @@ import test from 'ava'
 import { type Derivation, derivation } from '../../graph/derivation.ts'
 import type { MixosError } from '../../graph/error.ts'
 import { hashDerivation } from '../../graph/hash.ts'
+import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
 import { collect } from '../../store/collect.ts'
 import type { Event } from '../../store/event.ts'
 import { watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
-import { planOf, type RealizeOptions, realize } from '../../store/realize.ts'
+import { objectClosure } from '../../store/object-closure.ts'
+import type { RealizeOptions } from '../../store/realize/options.ts'
+import { planOf, realize } from '../../store/realize.ts'
 import { openStore, type Store } from '../../store/store.ts'
 import { storeLock } from '../../store/store-lock.ts'
 import type { Trace } from '../../store/traces.ts'
@@ -310,3 +313,26 @@ function broken(name: string): Derivation {
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise(done => setTimeout(done, 2))
 }
+
+test('many steps that write many files end, also where the tool that flushes disks is made last', async t => {
+  const store = tempStore(t)
+  const busybox = filesStep('busybox', { 'usr/bin/busybox': 'no program' })
+  const files = Object.fromEntries(Array.from({ length: 60 }, (_, at) => [`file-${at}`, 'text']))
+  const steps = Array.from({ length: 40 }, (_, at) => filesStep(`step-${at}`, files))
+  const tools = { ...quietly().tools, busybox }
+  const realized = await realize(store, [...steps, busybox], { ...quietly(), tools })
+  t.is(realized.size, 41)
+})
+
+test('what refers to an object that is gone is not there either, and is made whole again', async t => {
+  const store = tempStore(t)
+  const library = filesStep('library', { lib: 'text' })
+  const root = infoStep('top', { info: infoStep('info', { library }) })
+  const { realized } = await realizing(store, [library, root])
+  const [gone, top] = [library, root].map(drv => realized.get(drv)?.out as StorePath)
+  if (!gone || !top) return t.fail()
+  unlinkSync(store.layout.record(digestOfPath(gone)))
+  const { realized: again } = await realizing(store, [root])
+  t.is(again.get(root)?.out, top)
+  t.true(objectClosure(store, [top]).has(gone))
+})

@@ -1,7 +1,12 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'ava'
 import fc from 'fast-check'
 import type { Digest } from '../../graph/store-path.ts'
-import { referenceScanner } from '../../store/references.ts'
+import { nodeHost } from '../../store/hosts/node.ts'
+import { digestsIn, referenceScanner } from '../../store/references.ts'
+import { tempDirectory, writeTree } from '../helpers/temp-store.ts'
 
 const A = '0123456789abcdfghijklmnpqrsvwxyz' as Digest
 const B = 'zyxwvsrqpnmlkjihgfdcba9876543210' as Digest
@@ -53,6 +58,28 @@ test('any bytes give the same digests as a plain search at every offset', t => {
     }),
     { numRuns: 500 },
   )
+})
+
+test('in a tree, digests are found in files, across chunks, and in targets of symlinks', t => {
+  const C = 'a'.repeat(32) as Digest
+  const absent = 'b'.repeat(32) as Digest
+  const tree = writeTree(join(tempDirectory(t), 'tree'), {
+    'a/large': `${'.'.repeat((1 << 20) - 16)}${A}${'.'.repeat(3 << 20)}`,
+    'a/link': { symlink: `/mix/store/${B}-x-1` },
+    // Of names, nothing is a reference.
+    [`a/${absent}`]: '',
+    b: C,
+  })
+  t.deepEqual(digestsIn(nodeHost, tree, [A, B, C, absent]), new Set([A, B, C]))
+  t.deepEqual(digestsIn(nodeHost, join(tree, 'b'), [A, C]), new Set([C]))
+})
+
+test('what no object may hold is passed over where digests are looked for', t => {
+  const tree = writeTree(join(tempDirectory(t), 'tree'), { a: A, b: B })
+  chmodSync(join(tree, 'b'), 0)
+  execFileSync('mkfifo', [join(tree, 'fifo')])
+  writeFileSync(Buffer.concat([Buffer.from(`${tree}/`), Buffer.from([0xff])]), '')
+  t.deepEqual(digestsIn(nodeHost, tree, [A, B]), new Set([A]))
 })
 
 function find(digests: readonly Digest[], text: string): [Digest, number][] {

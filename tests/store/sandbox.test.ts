@@ -113,15 +113,23 @@ test('an input may be a single file', async t => {
   t.is((await sandboxed(t, `cat ${absolute(path)}`, { inputs })).output, 'text')
 })
 
-test('an input that is a symlink, or is not there, is refused', async t => {
-  const { hostPath } = inputOf(t, 'input', { link: { symlink: '/etc' } })
-  for (const [name, message] of [
-    ['link', /input\/link is a symlink$/],
-    ['nothing', /input\/nothing is not there$/],
-  ] as const) {
-    const inputs = [{ hostPath: join(hostPath, name), path: pathOf(name) }]
-    await t.throwsAsync(sandboxed(t, 'true', { inputs }), { code: 'OBJECT_INVALID', message })
-  }
+test('an input that is a symlink is one inside too, and leads to nothing of the host', async t => {
+  const { hostPath } = inputOf(t, 'input', { link: { symlink: '/etc/passwd' } })
+  const path = pathOf('link')
+  const inputs = [{ hostPath: join(hostPath, 'link'), path }]
+  const { output } = await sandboxed(t, `readlink ${absolute(path)}; wc -l <${absolute(path)}`, {
+    inputs,
+  })
+  t.is(output, '/etc/passwd\n3\n')
+})
+
+test('an input that is not there is refused', async t => {
+  const { hostPath } = inputOf(t, 'input', {})
+  const inputs = [{ hostPath: join(hostPath, 'nothing'), path: pathOf('nothing') }]
+  await t.throwsAsync(sandboxed(t, 'true', { inputs }), {
+    code: 'OBJECT_INVALID',
+    message: /input\/nothing is not there$/,
+  })
 })
 
 test('a build may have hundreds of inputs', async t => {

@@ -14,10 +14,10 @@ import { dirname, join } from 'node:path'
 import test from 'ava'
 import type { DerivationHash, ResolvedHash } from '../../graph/store-path.ts'
 import { digestOfPath } from '../../graph/store-path.ts'
+import { removeTree } from '../../store/disk/remove.ts'
 import type { Host } from '../../store/host.ts'
 import { type Change, watchedHost } from '../../store/hosts/faulty.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
-import { removeTree } from '../../store/remove.ts'
 import { openStore } from '../../store/store.ts'
 import { asStoreError } from '../../store/store-error.ts'
 import { addTree, tempDirectory, tempStore, writeTree } from '../helpers/temp-store.ts'
@@ -81,7 +81,7 @@ test('a store of a newer version is refused with both versions', t => {
   writeFileSync(layout.version, '2\n')
   t.throws(() => openStore({ directory, host: nodeHost }), {
     code: 'STORE_FOREIGN',
-    message: /is a store of version 2, this mixos reads version 1$/,
+    message: /is a store of version 2, this program reads version 1$/,
   })
 })
 

@@ -1,6 +1,7 @@
 import {
   chmodSync,
   closeSync,
+  cpSync,
   lutimesSync,
   mkdirSync,
   openSync,
@@ -15,9 +16,13 @@ import {
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { type Digest, digestOfPath } from '../../graph/store-path.ts'
+import { removeTree } from '../../store/disk/remove.ts'
+import type { Files } from '../../store/host.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
-import { removeTree } from '../../store/remove.ts'
-import { verify } from '../../store/verify.ts'
+import { addRoot } from '../../store/roots.ts'
+import type { Store } from '../../store/store.ts'
+import { storeLock, tryStoreLock } from '../../store/store-lock.ts'
+import { verify, verifyInUse } from '../../store/verify.ts'
 import { addTree, tamper, tempDirectory, tempStore, writeTree } from '../helpers/temp-store.ts'
 
 const tree = { 'bin/hi': { executable: '#!/bin/sh\n' }, 'lib/a': 'text', link: { symlink: 'bin' } }
@@ -160,6 +165,15 @@ test('an object whose reference is gone is a problem', async t => {
   ])
 })
 
+test('a root that leads to what is not here is a problem', async t => {
+  const { store, path } = await setUp(t)
+  const link = join(tempDirectory(t), 'result')
+  await addRoot(store, link, path)
+  unlinkSync(store.layout.record(digestOfPath(path)))
+  const message = `it leads to ${path}, which is not in the store`
+  t.deepEqual(verify(store).problems, [{ at: link, missing: path, message }])
+})
+
 test('only the given objects are read, and each is announced', async t => {
   const { store, path } = await setUp(t)
   const other = await addTree(store, 'other', { tree })
@@ -171,6 +185,91 @@ test('only the given objects are read, and each is announced', async t => {
   })
   t.deepEqual(seen, [path])
 })
+
+test('an object that is added meanwhile is no record of an object that is gone', async t => {
+  const { store } = await setUp(t)
+  const other = tempStore(t)
+  const path = await addTree(other, 'other', { tree })
+  const addOther = (): void => {
+    cpSync(other.hostPath(path), store.hostPath(path), { recursive: true })
+    const digest = digestOfPath(path)
+    cpSync(other.layout.record(digest), store.layout.record(digest))
+  }
+  t.deepEqual(verify(store, { onObject: addOther }), { checked: 1, problems: [] })
+  t.true(store.has(path))
+})
+
+test('while a store is verified, nothing of it is collected', async t => {
+  const { store } = await setUp(t)
+  const collection = await storeLock(store, 'store')
+  let [waits, collections] = [0, 0]
+  const verified = verifyInUse(slowly(store), {
+    ...unheard,
+    onWait: () => {
+      waits++
+      collection.release()
+    },
+    onProgress: () => {
+      if (tryStoreLock(store, 'store')) collections++
+    },
+  })
+  t.deepEqual(await verified, { checked: 1, problems: [] })
+  t.deepEqual([waits, collections], [1, 0])
+  t.truthy(tryStoreLock(store, 'store'))
+})
+
+test('the progress of verifying is told, and it can be cancelled between two pieces of a file', async t => {
+  const store = tempStore(t)
+  const mebibyte = 1 << 20
+  await addTree(store, 'large', { tree: { a: '.'.repeat(5 * mebibyte) } })
+  const controller = new AbortController()
+  const told: number[] = []
+  const open = new Set<number>()
+  const slow = slowly(store)
+  const { files } = slow.host
+  const watched: Files = {
+    ...files,
+    open: (path, how) => {
+      const fd = files.open(path, how)
+      open.add(fd)
+      return fd
+    },
+    close: fd => {
+      files.close(fd)
+      open.delete(fd)
+    },
+  }
+  const verified = verifyInUse(
+    { ...slow, host: { ...slow.host, files: watched } },
+    {
+      ...unheard,
+      signal: controller.signal,
+      onProgress: ({ objects, total, bytes }) => {
+        t.deepEqual([objects, total], [1, 1])
+        told.push(bytes)
+        // As the handler of a signal does: it has its turn only when others have.
+        if (bytes === 2 * mebibyte) setImmediate(() => controller.abort())
+      },
+    },
+  )
+  await t.throwsAsync(verified, { code: 'CANCELLED' })
+  t.true(told.includes(mebibyte))
+  t.true((told.at(-1) ?? 0) < 5 * mebibyte)
+  t.deepEqual(open, new Set())
+  t.truthy(tryStoreLock(store, 'store'))
+})
+
+const unheard = {
+  signal: new AbortController().signal,
+  onWait: () => undefined,
+  onProgress: () => undefined,
+}
+
+/** On a machine where all takes so long that others are to have their turn after each step. */
+function slowly(store: Store): Store {
+  let time = 0
+  return { ...store, host: { ...store.host, uptime: () => (time += 1000) } }
+}
 
 async function setUp(t: ExecutionContext) {
   const store = tempStore(t)

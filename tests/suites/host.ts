@@ -110,6 +110,16 @@ export function hostSuite(test: TestFn, name: string, host: Host): void {
     t.is(files.read(join(directory, 'l'))?.toString(), 'a')
   })
 
+  test(`${name}: two names are exchanged, whatever they are of, and nothing with what is missing`, t => {
+    const directory = writeTree(tempDirectory(t), { 'a/of': 'a', b: 'b' })
+    t.true(files.exchange(join(directory, 'a'), join(directory, 'b')))
+    t.is(files.read(join(directory, 'a'))?.toString(), 'b')
+    t.deepEqual(files.list(join(directory, 'b')), ['of'])
+    t.throws(() => files.exchange(join(directory, 'a'), join(directory, 'missing')), {
+      code: 'ENOENT',
+    })
+  })
+
   test(`${name}: a file and a directory can be synced, and nothing that is missing`, async t => {
     const directory = writeTree(tempDirectory(t), { file: '', link: { symlink: 'file' } })
     await t.notThrowsAsync(files.sync(join(directory, 'file')))

@@ -2,7 +2,7 @@ import { command, flag, positional, restPositionals, string } from 'cmd-ts'
 import { closureOf } from '../../../graph/closure.ts'
 import { hashDerivation } from '../../../graph/hash.ts'
 import { countType, fileOption, jsonFlag, MOST_DAYS, optional } from '../../args.ts'
-import { openCache } from '../../caches.ts'
+import { openToWrite } from '../../caches.ts'
 import { type Context, openExistingHome } from '../../context.ts'
 import { bytes, plural } from '../../format.ts'
 import { loadPackages, namedPackages } from '../../recipes.ts'
@@ -63,7 +63,7 @@ async function run(context: Context, args: Args): Promise<Answer> {
     const resolved = store?.trace(hash)?.resolved
     if (resolved) keep.add(resolved)
   }
-  const storage = await openCache(context, { host: nodeHost }, { address: args.address })
+  const storage = await openToWrite(context, { host: nodeHost }, args.address)
   try {
     const now = nodeHost.now()
     const gone = await collectCache(storage, {

@@ -3,7 +3,7 @@ import { MixosError } from '../../../graph/error.ts'
 import type { CacheSetting } from '../../../store/cache/settings.ts'
 import type { Host } from '../../../store/host.ts'
 import { cacheOption, jsonFlag } from '../../args.ts'
-import { openCache } from '../../caches.ts'
+import { openToRead } from '../../caches.ts'
 import type { Context } from '../../context.ts'
 import { plural } from '../../format.ts'
 import type { Answer } from '../../report.ts'
@@ -22,9 +22,8 @@ export function info(context: Context) {
 }
 
 async function run(context: Context, addresses: readonly string[]): Promise<Answer> {
-  const [{ cacheSettings }, { withoutPassword }, { nodeHost: host }] = await Promise.all([
+  const [{ cacheSettings }, { nodeHost: host }] = await Promise.all([
     import('../../../store/cache/settings.ts'),
-    import('../../../store/cache/settings-file.ts'),
     import('../../../store/hosts/node.ts'),
   ])
   const { environment, project, report } = context
@@ -34,13 +33,13 @@ async function run(context: Context, addresses: readonly string[]): Promise<Answ
   const lines = caches.map(({ address, policy, source }, index) => {
     const { keys, threshold } = policy
     const signers = keys.map(({ name }) => name).join(', ')
-    return `${withoutPassword(address)}\n  ${states[index]}; named by the ${source}; believed: ${plural(threshold, 'signature')} of ${signers}`
+    return `${address}\n  ${states[index]}; named by the ${source}; believed: ${plural(threshold, 'signature')} of ${signers}`
   })
   return {
     text: lines.join('\n') || (warnings.length > 0 ? 'no cache is asked' : 'no cache is set'),
     record: {
       caches: caches.map(({ address, priority, policy, source }, index) => ({
-        address: withoutPassword(address),
+        address,
         priority,
         source,
         threshold: policy.threshold,
@@ -51,14 +50,10 @@ async function run(context: Context, addresses: readonly string[]): Promise<Answ
   }
 }
 
-async function stateOf(
-  context: Context,
-  host: Host,
-  { address, source }: CacheSetting,
-): Promise<string> {
+async function stateOf(context: Context, host: Host, setting: CacheSetting): Promise<string> {
   const { checkInfo } = await import('../../../store/cache/info.ts')
   try {
-    const storage = await openCache(context, { host }, { address, isForeign: source === 'project' })
+    const storage = await openToRead(context, { host }, setting)
     try {
       return (await checkInfo(storage, context.signal)) ? 'answers' : 'holds no cache yet'
     } finally {

@@ -1,6 +1,7 @@
 import { command, option, string } from 'cmd-ts'
+import type { Lock } from '../../../store/disk/path-lock.ts'
 import { badArgument, fileOption, jsonFlag, names, pathOption } from '../../args.ts'
-import { openCache } from '../../caches.ts'
+import { openToWrite } from '../../caches.ts'
 import { type Context, requireHome } from '../../context.ts'
 import { bytes, plural } from '../../format.ts'
 import { signingKey } from '../../keys.ts'
@@ -41,15 +42,16 @@ async function run(context: Context, args: Args): Promise<Answer> {
   const store = await requireHome(context)
   const [{ push }, { tracesOf }, { storeLock }] = await Promise.all([
     import('../../../store/cache/push.ts'),
-    import('../../../store/known.ts'),
+    import('../../../store/realize/known.ts'),
     import('../../../store/store-lock.ts'),
   ])
   const key = await signingKey(store.host, context, args.key)
   const { signal, report } = context
-  // Keeps a collection of garbage from deleting what is read.
-  const inUse = await storeLock(store, 'store', { how: 'shared', signal })
-  const storage = await openCache(context, store, { address: args.to })
+  const storage = await openToWrite(context, store, args.to)
+  let inUse: Lock | undefined
   try {
+    // Keeps a collection of garbage from deleting what is read.
+    inUse = await storeLock(store, 'store', { how: 'shared', signal })
     const traces = tracesOf(store, [...named.values()])
     const isHere = new Set(traces.map(({ derivation }) => derivation))
     const { hashDerivation } = await import('../../../graph/hash.ts')
@@ -61,7 +63,7 @@ async function run(context: Context, args: Args): Promise<Answer> {
     const text = `pushed ${plural(added, 'object')} of ${plural(pushed.objects, 'object')} (${bytes(pushed.bytes)}), signed ${plural(pushed.signed, 'step')} as ${key.public.name}`
     return { text, record: { ...pushed, key: key.public.id, to: storage.name } }
   } finally {
+    inUse?.release()
     await storage.close()
-    inUse.release()
   }
 }

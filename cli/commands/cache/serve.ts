@@ -3,7 +3,7 @@ import { command } from 'cmd-ts'
 import { badArgument, pathOption } from '../../args.ts'
 import { absolute, type Context } from '../../context.ts'
 import type { Answer } from '../../report.ts'
-import { LOOPBACK, saveMemory, servingArgs } from '../../serving.ts'
+import { LOOPBACK, requestLog, saveMemory, servingArgs } from '../../serving.ts'
 
 const DEFAULT_PORT = 8080
 
@@ -31,6 +31,7 @@ interface Args {
   readonly directory: string
   readonly address: string | undefined
   readonly port: number | undefined
+  readonly verbose: boolean
   readonly key: string | undefined
   readonly cert: string | undefined
 }
@@ -52,6 +53,7 @@ async function run(context: Context, args: Args): Promise<Answer> {
     ...(tls && { tls }),
     ...(token !== undefined && { uploadToken: token }),
     signal,
+    ...(args.verbose && { onRequest: requestLog(context) }),
     onError: error => report({ type: 'warning', message: (error as Error).message }),
   })
   const uploads = token === undefined ? 'read only' : 'takes uploads from those with the token'

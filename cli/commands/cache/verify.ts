@@ -1,7 +1,7 @@
 import { command, flag, positional, string } from 'cmd-ts'
 import type { VerifiedCache } from '../../../store/cache/verify.ts'
 import { jsonFlag } from '../../args.ts'
-import { openCache } from '../../caches.ts'
+import { openToWrite } from '../../caches.ts'
 import { type Context, openHome } from '../../context.ts'
 import { plural } from '../../format.ts'
 import type { Answer } from '../../report.ts'
@@ -31,11 +31,13 @@ export function verify(context: Context) {
         import('../../../store/cache/settings.ts'),
       ])
       const store = await openHome(context)
-      const storage = await openCache(context, store, { address })
+      const storage = await openToWrite(context, store, address)
       try {
-        const { signal, environment } = context
+        const { signal, environment, report } = context
         const keys = listKeys(store.host, environment)
-        const verified = await verifyCache(store, storage, { keys, drop, signal })
+        const onWait = () =>
+          report({ type: 'warning', message: 'waiting for a garbage collection to end' })
+        const verified = await verifyCache(store, storage, { keys, drop, signal, onWait })
         return answerOf(verified, drop)
       } finally {
         await storage.close()

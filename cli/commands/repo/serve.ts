@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { command, flag } from 'cmd-ts'
-import { badArgument, jsonFlag } from '../../args.ts'
+import { command } from 'cmd-ts'
+import { badArgument } from '../../args.ts'
 import { absolute, type Context } from '../../context.ts'
 import type { Answer } from '../../report.ts'
-import { LOOPBACK, saveMemory, servingArgs } from '../../serving.ts'
+import { LOOPBACK, requestLog, saveMemory, servingArgs } from '../../serving.ts'
 
 const DEFAULT_PORT = 8081
 
@@ -12,11 +12,7 @@ export function serve(context: Context) {
   return command({
     name: 'serve',
     description: 'serve a repository in a directory, read only, until it is interrupted',
-    args: {
-      ...servingArgs('as `repo sign --to` makes it', DEFAULT_PORT),
-      verbose: flag({ long: 'verbose', description: 'tell of each request' }),
-      json: jsonFlag,
-    },
+    args: servingArgs('as `repo sign --to` makes it', DEFAULT_PORT),
     examples: [
       { description: 'to this machine and its guests', command: 'mixos repo serve /srv/packages' },
       {
@@ -48,8 +44,6 @@ async function run(context: Context, args: Args): Promise<Answer> {
       `${directory} is no repository: it has no ${TIMESTAMP}`,
       `make it one: mixos repo sign NAME --to ${directory}`,
     )
-  const tell = (message: string): void => report({ type: 'warning', message })
-  let requests = 0
   saveMemory()
   const serving = await serveCache({
     host,
@@ -57,14 +51,11 @@ async function run(context: Context, args: Args): Promise<Answer> {
     address: args.address ?? LOOPBACK,
     port: args.port ?? DEFAULT_PORT,
     signal,
-    onRequest: ({ method, path, status, bytes }) => {
-      requests++
-      if (args.verbose) tell(`${method} ${path}: ${status}, ${bytes} bytes`)
-    },
-    onError: error => tell((error as Error).message),
+    ...(args.verbose && { onRequest: requestLog(context) }),
+    onError: error => report({ type: 'warning', message: (error as Error).message }),
   })
   context.takeTerminal(`serving ${serving.url} (read only); Ctrl-C ends it`)
   if (!signal.aborted) await once(signal, 'abort')
   await serving.close()
-  return { text: '', record: { url: serving.url, requests } }
+  return { text: '', record: { url: serving.url } }
 }

@@ -24,6 +24,8 @@ export interface Served {
 // Small uploads are many, and one sync of the disk serves all that come together.
 const SMALL = 256 << 10
 const SMALL_AT_A_TIME = 64
+// In seconds.
+const AGAIN = '5'
 
 /** Answers one request. Throws what the disk says, and Abandoned where nobody waits for the answer any more. */
 export function answering(served: Served): (exchange: Exchange) => Promise<void> {
@@ -64,12 +66,18 @@ export function answering(served: Served): (exchange: Exchange) => Promise<void>
   async function put(exchange: Exchange, target: UploadTarget): Promise<void> {
     const length = Number(exchange.headers['content-length'] ?? limitOf(target, limits))
     const line = length <= SMALL ? small : large
-    await exchange.hold((over, resume) =>
-      line.take(AbortSignal.any([signal, over]), () => {
-        resume()
-        return receive(exchange, target, served)
-      }),
-    )
+    const late = AbortSignal.timeout(limits.uploadWait)
+    try {
+      await exchange.hold((over, resume) =>
+        line.take(AbortSignal.any([signal, over, late]), () => {
+          resume()
+          return receive(exchange, target, served)
+        }),
+      )
+    } catch (error) {
+      if (error !== late.reason) throw error
+      exchange.refuse(503, 'too many uploads at once: try again soon', { 'retry-after': AGAIN })
+    }
   }
 }
 

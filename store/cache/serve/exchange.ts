@@ -78,7 +78,7 @@ export function exchangeOf(
     begin: (status, head) => {
       if (!isOver) response.writeHead(status, head)
     },
-    send: chunk => transmit(chunk.length, done => void response.write(chunk, done)),
+    send,
     end: () => void response.end(),
     answer: (status, head, body) =>
       transmit(body?.length ?? 0, done => {
@@ -93,6 +93,18 @@ export function exchangeOf(
     },
     hold,
     abort,
+  }
+
+  /** In pieces, so that a slow client is seen to take them; one waits while another is sent. */
+  async function send(chunk: Uint8Array): Promise<boolean> {
+    let before = Promise.resolve(true)
+    for (let at = 0; at < chunk.length; at += PIECE) {
+      const piece = chunk.subarray(at, at + PIECE)
+      const sent = transmit(piece.length, done => void response.write(piece, done))
+      if (!(await before)) return false
+      before = sent
+    }
+    return before
   }
 
   /** False where it ends before the network has taken that many bytes. */
@@ -172,7 +184,8 @@ export function exchangeOf(
   }
 
   function abort(): void {
-    if (stream) stream.close(CANCEL)
+    // To close it would first say that this was all.
+    if (stream) stream.destroy(new Abandoned('broken off'))
     else request.socket.destroy()
   }
 }
@@ -186,8 +199,9 @@ function announcesBody(headers: IncomingMessage['headers']): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
+// Of an answer, what counts as a sign of life.
+const PIECE = 64 << 10
 // Of a body that is not wanted, so many bytes are read before the connection goes.
 const DROPPED = 16 << 20
-// Codes of RFC 9113, section 7.
+// By RFC 9113, section 7.
 const NO_ERROR = 0
-const CANCEL = 8

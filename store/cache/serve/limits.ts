@@ -14,6 +14,8 @@ export interface ServeLimits {
   readonly closeTimeout: number
   /** Large uploads at a time: each is held in memory. The others wait for their turn. */
   readonly uploads: number
+  /** For such a turn. Who waits longer is told to come again: to clients, an upload that nobody reads has stalled. */
+  readonly uploadWait: number
   readonly packBytes: number
   readonly indexBytes: number
 }
@@ -27,6 +29,7 @@ export const DEFAULT_LIMITS: ServeLimits = {
   stallTimeout: 30_000,
   closeTimeout: 1000,
   uploads: 4,
+  uploadWait: 10_000,
   packBytes: 64 << 20,
   indexBytes: 64 << 20,
 }

@@ -51,14 +51,16 @@ const TYPES: Record<Target['kind'], string> = {
   pack: 'application/octet-stream',
 }
 
-/** A pack is named by its bytes; the others may be replaced. */
+/**
+ * A pack is named by its bytes; the others may be replaced, also an index: where the frames of its files are comes from
+ * whoever pushed it last.
+ */
 function tagOf(target: Target, { version }: OpenFile): string {
   return `"${target.kind === 'pack' ? target.hash.slice(0, 40) : version}"`
 }
 
 function keptFor({ kind }: Target): string {
-  const isNamedByContent = kind === 'pack' || kind === 'object'
-  return isNamedByContent ? 'public, max-age=31536000, immutable' : 'no-cache'
+  return kind === 'pack' ? 'public, max-age=31536000, immutable' : 'no-cache'
 }
 
 function isKnown(header: string | undefined, tag: string): boolean {

@@ -6,7 +6,7 @@ import { parseTarget } from './target.ts'
 
 const BATCH = 256
 
-/** Answers with a line of JSON for each file of the cache whose path begins with the prefix. */
+/** Answers with a line of JSON for each file of the cache whose path begins with the prefix, and one with their number. */
 export async function sendList(
   exchange: Exchange,
   storage: Pick<WritableStorage, 'list'>,
@@ -19,23 +19,25 @@ export async function sendList(
   })
   if (first === undefined) return exchange.refuse(400, 'this begins no path of a cache')
   exchange.begin(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' })
-  for (let batch: string | undefined = first; batch !== ''; batch = await batchOf(files)) {
-    if (!(await exchange.send(Buffer.from(batch)))) return
+  let count = 0
+  for (let batch: readonly string[] = first; batch.length > 0; batch = await batchOf(files)) {
+    if (!(await exchange.send(Buffer.from(batch.join(''))))) return
+    count += batch.length
     // The disk is read in this thread: others get their turn between two batches.
     await setImmediate()
   }
-  exchange.end()
+  if (await exchange.send(Buffer.from(lineOf({ files: count })))) exchange.end()
 }
 
-async function batchOf(files: AsyncIterator<StoredFile>): Promise<string> {
-  let lines = ''
-  for (let count = 0; count < BATCH; ) {
+async function batchOf(files: AsyncIterator<StoredFile>): Promise<string[]> {
+  const lines: string[] = []
+  while (lines.length < BATCH) {
     const next = await files.next()
     if (next.done) break
     const { path, size, modified } = next.value
-    if (!parseTarget(`/${path}`)) continue
-    lines += `${JSON.stringify({ path, size, modified })}\n`
-    count++
+    if (parseTarget(`/${path}`)) lines.push(lineOf({ path, size, modified }))
   }
   return lines
 }
+
+const lineOf = (data: object): string => `${JSON.stringify(data)}\n`

@@ -1,8 +1,8 @@
 import { dirname } from 'node:path'
 import { MixosError } from '../../../graph/error.ts'
+import { isDiskFull } from '../../disk/system-error.ts'
+import { flush } from '../../disk/write.ts'
 import type { Host } from '../../host.ts'
-import { isDiskFull } from '../../system-error.ts'
-import { flush } from '../../write.ts'
 
 /** Where files are written before they get their names. */
 export const SCRATCH = 'tmp'

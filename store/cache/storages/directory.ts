@@ -1,6 +1,11 @@
 import { MixosError } from '../../../graph/error.ts'
 import type { Host } from '../../host.ts'
-import type { ReadOptions, StoredFile, WritableStorage } from '../storage.ts'
+import {
+  FileTooLarge,
+  type ReadOptions,
+  type StoredFile,
+  type WritableStorage,
+} from '../storage.ts'
 import { directoryWriter, SCRATCH } from './directory-writer.ts'
 import { checkPath, checkPrefix, isPath } from './path.ts'
 
@@ -59,7 +64,8 @@ export function directoryStorage(host: Host, directory: string): WritableStorage
 
   function contentOf(path: string, size: number, { limit, range }: ReadOptions): Uint8Array {
     const { offset, length } = range ?? { offset: 0, length: size }
-    if (length > limit) throw invalid(path, `has ${length} bytes, not at most ${limit}`)
+    if (length > limit)
+      throw new FileTooLarge(`${directory}/${path} has ${length} bytes, not at most ${limit}`)
     if (offset + length > size) {
       throw invalid(path, `has ${size} bytes, not bytes ${offset} to ${offset + length}`)
     }

@@ -2,13 +2,8 @@ import { join } from 'node:path'
 import { MixosError } from '../../../graph/error.ts'
 import { isRecord } from '../../../graph/json.ts'
 import type { Host } from '../../host.ts'
-import { askHelper } from './docker-helper.ts'
+import { askHelper, type Login } from './docker-helper.ts'
 import type { Environment } from './http-client.ts'
-
-export interface Login {
-  readonly user: string
-  readonly password: string
-}
 
 interface DockerConfig {
   readonly auths?: Readonly<Record<string, DockerLogin | undefined>>

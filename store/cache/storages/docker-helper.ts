@@ -1,7 +1,11 @@
 import { MixosError } from '../../../graph/error.ts'
 import type { Host } from '../../host.ts'
-import type { Login } from './docker-credentials.ts'
 import type { Environment } from './http-client.ts'
+
+export interface Login {
+  readonly user: string
+  readonly password: string
+}
 
 /** Milliseconds: a helper may ask a key ring, or the user. */
 const PATIENCE = 20_000

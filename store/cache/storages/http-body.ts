@@ -1,4 +1,4 @@
-import { MixosError } from '../../../graph/error.ts'
+import { FileTooLarge } from '../storage.ts'
 
 /** What to take of a body. */
 export interface BodyPart {
@@ -46,8 +46,8 @@ export function bodyOf(
     bytes: () => kept.bytes(),
   }
 
-  function tooMuch(found: string): MixosError {
-    return new MixosError('CACHE_INVALID', `${name} has ${found}, not at most ${end}`)
+  function tooMuch(found: string): FileTooLarge {
+    return new FileTooLarge(`${name} has ${found}, not at most ${end}`)
   }
 }
 

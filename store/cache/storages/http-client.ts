@@ -6,7 +6,9 @@ import {
   type HttpRequest,
   type Line,
   type Patience,
+  waitFor,
 } from './http-exchange.ts'
+import { untilReady } from './http-retry.ts'
 import { turnstile } from './http-turns.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -30,10 +32,12 @@ const REQUESTS = 100
 
 /**
  * Requests to one server over few connections that are kept, by the proxies that `env` names. Many thousand
- * at once are fine: they wait for their turn, and a server that is found dead is dead for those who wait.
+ * at once are fine: they wait for their turn, and a server that is found dead is dead for those who wait. One that has
+ * too much to do is asked again a few times, within the patience.
  */
 export function httpClient(env: Environment, options: ClientOptions): HttpClient {
-  const line: Line = { arrivals: 0 }
+  const { patience } = options
+  const line: Line = { arrivals: 0, bytes: 0 }
   const turns = turnstile(REQUESTS)
   let agent: Promise<Dispatcher> | undefined
   return {
@@ -42,16 +46,18 @@ export function httpClient(env: Environment, options: ClientOptions): HttpClient
       // Loaded when first used: most runs need no network.
       agent ??= connect(env, options)
       const dispatcher = await agent
-      return turns.take(request.signal, async () => {
-        const before = line.arrivals
-        try {
-          return await exchange(dispatcher, request, { line, patience: options.patience })
-        } catch (error) {
-          const isDown = error instanceof MixosError && error.code === 'CACHE_UNAVAILABLE'
-          if (isDown && line.arrivals === before) turns.refuse(error)
-          throw error
-        }
-      })
+      const ask = (): Promise<HttpAnswer> =>
+        turns.take(request.signal, async () => {
+          const before = line.arrivals
+          try {
+            return await exchange(dispatcher, request, { line, patience })
+          } catch (error) {
+            const isDown = error instanceof MixosError && error.code === 'CACHE_UNAVAILABLE'
+            if (isDown && line.arrivals === before) turns.refuse(error)
+            throw error
+          }
+        })
+      return untilReady(ask, { signal: request.signal, wait: waitFor(request, patience) })
     },
     close: async () => {
       // What kept it from being made was thrown to those who asked.

@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici'
 import { MixosError } from '../../../graph/error.ts'
 import { type Body, type BodyPart, bodyOf } from './http-body.ts'
 import { codeOf, nameOf, reasonOf, unavailable } from './http-failure.ts'
+import { paceOf } from './http-pace.ts'
 import { stallWatch } from './http-stall.ts'
 import { onAbort } from './on-abort.ts'
 
@@ -38,6 +39,8 @@ export interface Patience {
 export interface Line {
   /** Counts what comes from the far end. */
   arrivals: number
+  /** Of all answers. */
+  bytes: number
 }
 
 export interface Circumstances {
@@ -66,6 +69,10 @@ export async function exchange(
   }
 }
 
+export function waitFor({ method }: Pick<HttpRequest, 'method'>, patience: Patience): number {
+  return method === 'GET' || method === 'HEAD' ? patience.answer : patience.change
+}
+
 const UNWANTED = 'no longer wanted'
 
 class Unanswered extends MixosError {}
@@ -77,9 +84,9 @@ function ask(
 ): Promise<HttpAnswer> {
   signal.throwIfAborted()
   const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>()
-  const wait = method === 'GET' || method === 'HEAD' ? patience.answer : patience.change
+  const wait = waitFor({ method }, patience)
   let controller: Dispatcher.DispatchController | undefined
-  let answer: { head: HttpHead; body: Body } | undefined
+  let answer: { head: HttpHead; body: Body; isSlow: (bytes: number) => boolean } | undefined
   let isOver = false
   let seen = line.arrivals
 
@@ -129,13 +136,16 @@ function ask(
     watch.feed()
     const isBodiless = method === 'HEAD' || head.status === 204 || head.status === 304
     const size = isBodiless ? 0 : announced(head)
-    answer = { head, body: bodyOf(part(head), { size, name: nameOf(url) }) }
+    const body = bodyOf(part(head), { size, name: nameOf(url) })
+    answer = { head, body, isSlow: paceOf(wait, line) }
   }
 
   function take(chunk: Uint8Array): void {
     line.arrivals++
+    line.bytes += chunk.length
     watch.feed(chunk.length)
     if (answer?.body.take(chunk) === 'enough') cut()
+    else if (answer?.isSlow(chunk.length)) throw unavailable(url, 'it only trickles')
   }
 
   function finish(): void {

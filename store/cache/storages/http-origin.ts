@@ -148,4 +148,4 @@ function refusal(url: URL, status: number, token: string | undefined): MixosErro
   })
 }
 
-export const TOKEN_HINT = 'give the token of the cache in the environment: MIXOS_CACHE_TOKEN'
+const TOKEN_HINT = 'give the token of the cache in the environment: MIXOS_CACHE_TOKEN'

@@ -1,5 +1,5 @@
 import { MixosError } from '../../../graph/error.ts'
-import type { WritableStorage } from '../storage.ts'
+import { FileTooLarge, type WritableStorage } from '../storage.ts'
 import { checkPath, checkPrefix } from './path.ts'
 
 /** Files in memory, for tests. */
@@ -15,9 +15,10 @@ export function memoryStorage(files = new Map<string, Uint8Array>()): WritableSt
       const { range, limit } = options
       const data = files.get(path)
       const end = range && range.offset + range.length
-      if (data && ((end ?? 0) > data.length || (range?.length ?? data.length) > limit)) {
+      if (data && (end ?? 0) > data.length)
         throw new MixosError('CACHE_INVALID', `${path} has ${data.length} bytes`)
-      }
+      if (data && (range?.length ?? data.length) > limit)
+        throw new FileTooLarge(`${path} has ${data.length} bytes`)
       return data && Uint8Array.from(data.subarray(range?.offset, end))
     },
     has: async (path, options) => {

@@ -1,6 +1,7 @@
 import { MixosError } from '../../../graph/error.ts'
 import type { Host } from '../../host.ts'
-import { dockerLogin, type Login } from './docker-credentials.ts'
+import { dockerLogin } from './docker-credentials.ts'
+import type { Login } from './docker-helper.ts'
 import type { OciAddress } from './oci-address.ts'
 import { jsonOf, record } from './oci-manifest.ts'
 import { type Right, registryLogin } from './registry-login.ts'

@@ -1,5 +1,5 @@
 import { MixosError } from '../../../graph/error.ts'
-import type { StoredFile, WritableStorage } from '../storage.ts'
+import { FileTooLarge, type StoredFile, type WritableStorage } from '../storage.ts'
 import { parseOciAddress } from './oci-address.ts'
 import { formatManifest, type Layer, MANIFEST_TYPE, parseManifest } from './oci-manifest.ts'
 import { codeOf, openRepository, type RepositoryOptions, refusal } from './oci-repository.ts'
@@ -13,8 +13,8 @@ import type { WebAnswer } from './web-client.ts'
 
 /**
  * A repository of an OCI registry: each file is an artifact of one layer, tagged with its path. Nothing is
- * asked of it before the first use. What a path stands for is remembered as long as its bytes are there. Throws
- * BAD_ARGUMENT for an address of another form.
+ * asked of it before the first use. What a path stands for is remembered for its parts, as long as its bytes are there.
+ * Throws BAD_ARGUMENT for an address of another form.
  */
 export async function ociStorage(url: URL, options: RepositoryOptions): Promise<WritableStorage> {
   const address = parseOciAddress(url)
@@ -26,7 +26,8 @@ export async function ociStorage(url: URL, options: RepositoryOptions): Promise<
   return {
     name,
     read: async (path, { signal, limit, range }) => {
-      const known = layers.get(path)
+      // Whoever reads all of it reads it once; and somebody may have renewed it.
+      const known = range && layers.get(path)
       const found = known && (await contentOf(known))
       if (found) return found
       const layer = await findLayer(path, signal)
@@ -37,7 +38,8 @@ export async function ociStorage(url: URL, options: RepositoryOptions): Promise<
 
       async function contentOf({ digest, size }: Layer): Promise<Uint8Array | undefined> {
         const { offset, length } = range ?? { offset: 0, length: size }
-        if (length > limit) throw invalid(`${path} has ${length} bytes, not at most ${limit}`)
+        if (length > limit)
+          throw new FileTooLarge(`${name}: ${path} has ${length} bytes, not at most ${limit}`)
         if (offset + length > size) {
           throw invalid(`${path} has ${size} bytes, none up to ${offset + length}`)
         }
@@ -62,7 +64,8 @@ export async function ociStorage(url: URL, options: RepositoryOptions): Promise<
     },
     has: async (path, { signal }) => {
       signal.throwIfAborted()
-      return layers.has(path) || (await findLayer(path, signal)) !== undefined
+      // Also where it was there before: a collection may have taken it.
+      return (await findLayer(path, signal)) !== undefined
     },
     write: async (path, data, { signal }) => {
       const tag = tagOfPath(path)

@@ -1,5 +1,5 @@
 import { MixosError } from '../../../graph/error.ts'
-import type { Login } from './docker-credentials.ts'
+import type { Login } from './docker-helper.ts'
 import type { OciAddress } from './oci-address.ts'
 import { jsonOf, record } from './oci-manifest.ts'
 import type { WebAnswer, WebClient } from './web-client.ts'

@@ -55,10 +55,40 @@ for (const [what, handler, code, message] of [
   ],
 ] as [string, Handler, 'CACHE_INVALID', RegExp][]) {
   test(`${what} is ${code}`, async t => {
-    const { read } = await storageOf(t, { '/file': handler })
+    const { read } = await storageOf(t, { '/file': handler }, { patience: FEW_SECONDS })
     await t.throwsAsync(read(), { code, message })
   })
 }
+
+for (const code of [429, 502, 503, 504]) {
+  test(`a server that says ${code} now and then is asked again, also to change something`, async t => {
+    let asked = 0
+    const server = await serve(t, {
+      '/file': (request, response) => {
+        if (++asked % 3 !== 0) return void response.writeHead(code).end()
+        request.resume()
+        response.writeHead(200).end(request.method === 'GET' ? content : '')
+      },
+    })
+    const storage = httpStorage(new URL(server.base), {}, { patience: FEW_SECONDS })
+    t.teardown(() => storage.close())
+    t.deepEqual(await storage.read('file', all), content)
+    t.true(await storage.has('file', all))
+    await storage.write('file', content, all)
+    await storage.remove('file', all)
+    t.is(asked, 12)
+  })
+}
+
+test('who no longer wants an answer waits no longer for a server that is busy', async t => {
+  const enough = new AbortController()
+  const busy: Handler = (_, response) => {
+    response.writeHead(503).end(() => enough.abort(new Error('enough')))
+  }
+  const { storage } = await storageOf(t, { '/file': busy }, { patience: LONG })
+  const reading = storage.read('file', { ...all, signal: enough.signal })
+  await t.throwsAsync(reading, { message: 'enough' })
+})
 
 for (const code of [404, 410]) {
   test(`the status ${code} is absent, and keeps the connection`, async t => {
@@ -173,6 +203,17 @@ test.serial('a server that sends a byte now and then is given up', async t => {
   }
   const { read } = await storageOf(t, { '/file': dripping }, { patience: QUICK })
   await t.throwsAsync(read(), { code: 'CACHE_UNAVAILABLE', message: /no more came within 0.3 s$/ })
+})
+
+test.serial('a server that trickles without a pause is given up', async t => {
+  const trickling: Handler = (_, response) => {
+    response.writeHead(200, { 'content-length': '200000' })
+    const timer = setInterval(() => response.write('x'.repeat(1100)), 500)
+    response.on('close', () => clearInterval(timer))
+  }
+  const patience = { answer: 1000, change: 1000 }
+  const { read } = await storageOf(t, { '/file': trickling }, { patience })
+  await t.throwsAsync(read(), { code: 'CACHE_UNAVAILABLE', message: /trickles|no more came/ })
 })
 
 test.serial('a server is not taken for stalled because this process was busy', async t => {
@@ -489,12 +530,25 @@ test('a server that lists nothing says so', async t => {
 })
 
 test('a list is read line by line', t => {
-  const text = `{"path":"a/1","size":1,"modified":2}\n{"modified":0,"size":0,"path":"a/2","more":[]}`
-  t.deepEqual(list(text), [
+  const text = `{"path":"a/1","size":1,"modified":2}\n{"modified":0,"size":0,"path":"a/2","more":[]}\n`
+  const files = [
     { path: 'a/1', size: 1, modified: 2 },
     { path: 'a/2', size: 0, modified: 0 },
-  ])
-  t.deepEqual(list(''), [])
+  ]
+  t.deepEqual(list(`${text}{"files":2}\n`), files)
+  t.deepEqual(list(`${text}{"files":2,"more":[]}`), files)
+  t.deepEqual(list('{"files":0}\n'), [])
+})
+
+for (const end of ['', '{"files":1}\n', '{"files":3}\n', '{"files":2}\n{"files":2}\n']) {
+  test(`a list of two files that ends with ${JSON.stringify(end)} is CACHE_INVALID`, t => {
+    const files = '{"path":"a/1","size":1,"modified":2}\n{"path":"a/2","size":1,"modified":2}\n'
+    t.throws(() => list(files + end), { code: 'CACHE_INVALID', message: /the list of x/ })
+  })
+}
+
+test('a list of nothing at all is CACHE_INVALID', t => {
+  t.throws(() => list(''), { code: 'CACHE_INVALID', message: /0 files without saying/ })
 })
 
 for (const line of [
@@ -514,7 +568,7 @@ for (const line of [
   '{"path":"a/\xff","size":1,"modified":0}',
 ]) {
   test(`a list with the line ${JSON.stringify(line.slice(0, 60))} is CACHE_INVALID`, t => {
-    const text = `{"path":"a/0","size":1,"modified":2}\n${line}\n`
+    const text = `{"path":"a/0","size":1,"modified":2}\n${line}\n{"files":2}\n`
     t.throws(() => list(text), { code: 'CACHE_INVALID', message: /line 2 of the list of x/ })
   })
 }
@@ -532,7 +586,7 @@ test('whatever bytes a list has, what is taken from it is of the form', t => {
       .map(file => JSON.stringify(file)),
   )
   const bytes = fc.oneof(
-    fc.array(line).map(lines => Buffer.from(lines.join('\n'))),
+    fc.array(line).map(lines => Buffer.from([...lines, `{"files":${lines.length}}`].join('\n'))),
     fc.uint8Array().map(data => Buffer.from(data)),
   )
   fc.assert(
@@ -595,10 +649,12 @@ test('no path leads out of a cache', t => {
 
 // Waited for in tests that run alone: all share a process, with their servers.
 const QUICK = { answer: 300, change: 300 }
+// For what is asked again several times within it.
+const FEW_SECONDS = { answer: 3000, change: 3000 }
 const LONG = { answer: 60_000, change: 60_000 }
 
 function list(text: string) {
-  return [...filesIn(Buffer.from(text, 'latin1'), { prefix: 'a/', name: 'x' })]
+  return filesIn(Buffer.from(text, 'latin1'), { prefix: 'a/', name: 'x' })
 }
 
 /** A server with these answers, or with `other` for what is not among them, and the storage at it. */

@@ -90,6 +90,17 @@ test('an index that was changed is CACHE_INVALID, or means what its hash says', 
   t.true(refused > 100 && accepted > 10, `${refused} refused, ${accepted} accepted`)
 })
 
+for (const unit of ['[],', '{},', '[0],', '{"":0},', '[[[[[[],[],[]]]]]],']) {
+  test(`an index full of ${unit} is refused before it takes ten times its size`, t => {
+    const text = formatIndex(indexOf([])).trimEnd().slice(0, -1)
+    const bytes = Buffer.from(`${text},"more":[${unit.repeat((1 << 20) / unit.length)}0]}`)
+    t.throws(() => parseAnyIndex(bytes, 'here'), {
+      code: 'CACHE_INVALID',
+      message: 'here: it has more lists and fields than an index of its size',
+    })
+  })
+}
+
 test('an index of files that claim all frames is refused as quickly as another', t => {
   const timed = (size: number): number => {
     const bytes = claiming({ files: 1000, frames: 100_000, size })
@@ -190,7 +201,7 @@ test('an object restored by a changed index is the wanted one or none, and nothi
     await prepared.commit()
     t.deepEqual(verify(store, { paths: [path] }).problems.filter(isOfBytes), [])
     t.deepEqual(store.record(path), theirs.record(path))
-    nodeHost.files.removeAll(store.layout.record(digestOfPath(path)))
+    nodeHost.files.unlink(store.layout.record(digestOfPath(path)))
   }
   await fc.assert(
     fc.asyncProperty(

@@ -78,6 +78,21 @@ test('large files come back, also where a digest lies across two of their frames
   }
 })
 
+test('an object of so many files that its index is large is pulled, with threads and without', async t => {
+  const store = tempStore(t)
+  const deep = Array(4).fill('d'.repeat(200)).join('/')
+  const files = Array.from({ length: 1300 }, (_, at) => [`${deep}/${at}`, ''])
+  const path = await addTree(store, 'many', { tree: Object.fromEntries(files) })
+  const contents = new Map<string, Uint8Array>()
+  await pushed(store, memoryStorage(contents), [path])
+  t.true((contents.get(`object/${digestOfPath(path)}.json`)?.length ?? 0) > 1 << 20)
+  for (const threads of [false, true]) {
+    const other = tempStore(t)
+    await pulled(other, memoryStorage(contents), path, { threads })
+    t.deepEqual(other.record(path), store.record(path))
+  }
+})
+
 test('pushing what is there writes nothing', async t => {
   const store = tempStore(t)
   const path = await addTree(store, 'a', { tree: { a: 'text' } })
@@ -128,6 +143,28 @@ test('a version that differs in one file brings that file alone, to the cache an
   const bytes = await pulled(other, storage, second)
   t.true(bytes < whole.bytes / 50, `${bytes} of ${whole.bytes}`)
   t.deepEqual(verify(other).problems, [])
+})
+
+test('the versions before of all that is missing are looked up at once, each of them once', async t => {
+  const store = tempStore(t)
+  const names = ['a', 'b', 'c']
+  const add = (text: string) =>
+    Promise.all(names.map(name => addTree(store, name, { tree: { name, text } })))
+  const before = await add('before')
+  const storage = memoryStorage()
+  await pushed(store, storage, before)
+  const asked: string[] = []
+  const { promise: all, resolve } = Promise.withResolvers<void>()
+  const waiting: WritableStorage = {
+    ...storage,
+    read: async (path, options) => {
+      if (path.startsWith('object/') && asked.push(path) === names.length) resolve()
+      if (path.startsWith('object/')) await all
+      return storage.read(path, options)
+    },
+  }
+  await pushed(store, waiting, [...(await add('one')), ...(await add('two'))])
+  t.deepEqual(asked.sort(), before.map(path => `object/${digestOfPath(path)}.json`).sort())
 })
 
 test('files that differ only in the digests they name are shared', async t => {
@@ -270,7 +307,7 @@ async function pulled(
     downloads: slotsOf(8),
     signal,
   })
-  await puller.pull(storage, path, onBytes)
+  await puller.pull(storage, path, { onBytes })
   return bytes
 }
 

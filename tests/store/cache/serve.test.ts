@@ -5,6 +5,7 @@ import { connect as connectHttp2 } from 'node:http2'
 import { request as requestSecurely } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { blake3Hex } from '../../../graph/blake3.ts'
 import { hashManifest, type Manifest } from '../../../graph/manifest.ts'
@@ -14,6 +15,7 @@ import { formatIndex } from '../../../store/cache/object-index.ts'
 import type { Disk } from '../../../store/cache/serve/disk.ts'
 import { parseRange } from '../../../store/cache/serve/range.ts'
 import { type Answered, type ServeOptions, serveCache } from '../../../store/cache/serve.ts'
+import type { WritableStorage } from '../../../store/cache/storage.ts'
 import { httpStorage } from '../../../store/cache/storages/http.ts'
 import { nodeHost } from '../../../store/hosts/node.ts'
 import { noise } from '../../helpers/http-server.ts'
@@ -29,7 +31,7 @@ const EMPTY = Buffer.alloc(0)
 const pem = readFileSync(join(import.meta.dirname, '../../fixtures/localhost.pem'), 'utf8')
 
 test('a file is served whole, with its type', async t => {
-  const { get } = await serving(t, { [PACK]: content, [TRACE]: '{}\n' })
+  const { get } = await serving(t, { [PACK]: content, [TRACE]: '{}\n', [index.path]: index.text })
   const pack = await get(PACK)
   t.is(pack.status, 200)
   t.true(pack.body.equals(content))
@@ -41,6 +43,8 @@ test('a file is served whole, with its type', async t => {
   t.is(trace.body.toString(), '{}\n')
   t.is(trace.headers['content-type'], 'application/json')
   t.is(trace.headers['cache-control'], 'no-cache')
+  // A later push may say that the object is in other packs.
+  t.is((await get(index.path)).headers['cache-control'], 'no-cache')
 })
 
 test('an empty file is served, and has no ranges', async t => {
@@ -390,6 +394,20 @@ test('more uploads than may run at a time wait for their turn', async t => {
   t.is(files().length, 6)
 })
 
+test('an upload for which there is no place in time is told to come again', async t => {
+  const { put, talk } = await serving(t, {}, { limits: { uploads: 1, uploadWait: 100 } })
+  const first = await talk()
+  first.write(putHead(PACK, 300_000, TOKEN, 'expect: 100-continue\r\n'))
+  await heard(first)
+  const { status, headers } = await put(PACK, content)
+  t.is(status, 503)
+  t.regex(String(headers['retry-after']), /^\d+$/)
+  t.is((await put(index.path, index.text)).status, 204)
+  first.write(content)
+  t.regex(await heard(first), /^HTTP\/1.1 204 /)
+  t.is((await put(PACK, content)).status, 204)
+})
+
 test('one who waits for a turn and goes does not stop the others', async t => {
   const { put, talk } = await serving(t, {}, { limits: { uploads: 1 } })
   const [first, second] = [await talk(), await talk()]
@@ -407,11 +425,10 @@ test('files are listed by prefix, but for those that are not of the cache', asyn
   const list = async (prefix: string) => {
     const { body, status } = await get(`?list=${prefix}`, { headers: WITH_TOKEN })
     t.is(status, 200)
-    return body
-      .toString()
-      .split('\n')
-      .filter(Boolean)
-      .map(line => JSON.parse(line))
+    const lines = body.toString().trimEnd().split('\n')
+    const files = lines.map(line => JSON.parse(line))
+    t.deepEqual(files.pop(), { files: files.length })
+    return files
   }
   const all = await list('')
   t.deepEqual(all.map(({ path, size }) => [path, size]).sort(), [
@@ -429,6 +446,28 @@ test('files are listed by prefix, but for those that are not of the cache', asyn
   t.is((await get('?list=%ff', { headers: WITH_TOKEN })).status, 404)
 })
 
+for (const secure of [false, true]) {
+  test(`a list that the server breaks off is an error, not a shorter list${secure ? ', over HTTP/2' : ''}`, async t => {
+    const hashes = Array.from({ length: 402 }, (_, n) => n.toString(16).padStart(64, '0'))
+    const traces = hashes.map(hash => [`trace/${hash}/${'cd'.repeat(16)}.json`, '{}'] as const)
+    let left = 300
+    const list = (path: string): string[] => {
+      if (path.includes('/trace/') && left-- === 0)
+        throw Object.assign(new Error(), { code: 'EIO' })
+      return nodeHost.files.list(path)
+    }
+    const { url } = await serving(t, Object.fromEntries(traces), {
+      host: { ...nodeHost, files: { ...nodeHost.files, list } },
+      ...(secure && { tls: { key: pem, cert: pem } }),
+    })
+    const storage = ownClient(t, url)
+    const { signal } = new AbortController()
+    const broken = Array.fromAsync(storage.list('trace/', { signal }))
+    await t.throwsAsync(broken, { code: 'CACHE_UNAVAILABLE', message: /the connection broke/ })
+    t.is((await Array.fromAsync(storage.list('trace/', { signal }))).length, 402)
+  })
+}
+
 test('a file is deleted, and deleting it again does nothing', async t => {
   const { get, files } = await serving(t, { [PACK]: content, [TRACE]: '{}' })
   for (let i = 0; i < 2; i++)
@@ -440,14 +479,7 @@ test('a file is deleted, and deleting it again does nothing', async t => {
 for (const secure of [false, true]) {
   test(`our own client reads, writes, lists and deletes${secure ? ' over HTTP/2' : ''}`, async t => {
     const { url, files } = await serving(t, {}, secure ? { tls: { key: pem, cert: pem } } : {})
-    const { port } = new URL(url)
-    const base = new URL(secure ? `https://localhost:${port}` : url)
-    const storage = httpStorage(
-      base,
-      {},
-      { token: TOKEN, ca: pem, patience: { answer: 60_000, change: 60_000 } },
-    )
-    t.teardown(() => storage.close())
+    const storage = ownClient(t, url)
     const { signal } = new AbortController()
     const all = { signal, limit: 1 << 20 }
     t.is(await storage.read(PACK, all), undefined)
@@ -583,6 +615,27 @@ test.serial('a download that does not move is ended, and one that moves is not',
   t.true(first.bytes < large.length)
   t.is(last.bytes, large.length)
   t.is(last.path, `/${path}`)
+})
+
+test.serial('a download over HTTP/2 that takes long for each megabyte is not ended', async t => {
+  const large = Buffer.alloc(1 << 20, 'text')
+  const path = `pack/${blake3Hex(large)}.pack`
+  const { url } = await serving(
+    t,
+    { [path]: large },
+    { tls: { key: pem, cert: pem }, limits: { stallTimeout: 1000 } },
+  )
+  const session = connectHttp2(url.replace('127.0.0.1', 'localhost'), { ca: pem })
+  t.teardown(() => session.destroy())
+  const stream = session.request({ ':path': `/${path}` })
+  let length = 0
+  // The server may send no more than a window of 64 KiB ahead of what was read.
+  for await (const chunk of stream) {
+    length += chunk.length
+    await sleep(chunk.length / 400)
+  }
+  t.is(length, large.length)
+  t.is(stream.rstCode, 0)
 })
 
 test('of too many connections from one address, the oldest that asks for nothing goes', async t => {
@@ -898,6 +951,14 @@ async function serving(
         .map(entry => join(entry.parentPath, entry.name).slice(directory.length + 1))
         .sort(),
   }
+}
+
+function ownClient(t: ExecutionContext, url: string): WritableStorage {
+  const base = new URL(url.replace('127.0.0.1', 'localhost'))
+  const patience = { answer: 60_000, change: 60_000 }
+  const storage = httpStorage(base, {}, { token: TOKEN, ca: pem, patience })
+  t.teardown(() => storage.close())
+  return storage
 }
 
 function without<T extends object>(options: T, name: keyof T): Partial<T> {

@@ -87,9 +87,31 @@ test("the user's rules for a cache hold whoever names it, however its address is
     { caches: [{ url: 'https://A.example:443/x//', priority: 1 }] },
   )
   t.deepEqual(told(settings()), ['50 https://a.example/x user 2 of alice bob'])
-  t.deepEqual(told(settings('https://me:secret@a.example/x/')), [
-    '-1 https://me:secret@a.example/x/ command line 2 of alice bob',
+  t.deepEqual(told(settings('https://a.example/x/')), [
+    '-1 https://a.example/x/ command line 2 of alice bob',
   ])
+})
+
+test('the variable of a token is of the very cache that the user gave it for', t => {
+  const { settings } = user(
+    t,
+    { keys: texts(alice), caches: [{ url: 'https://a.example/x', tokenVariable: 'TEAM_TOKEN' }] },
+    { caches: [{ url: 'https://a.example/' }, { url: 'http://a.example/x' }] },
+  )
+  const variables = ({ caches }: CacheSettings) => caches.map(cache => cache.tokenVariable)
+  t.deepEqual(variables(settings()), ['TEAM_TOKEN', undefined, undefined])
+  t.deepEqual(variables(settings('https://a.example/x/', 'https://b.example')), [
+    'TEAM_TOKEN',
+    undefined,
+    undefined,
+    undefined,
+  ])
+})
+
+test('a project that names a variable for a token is refused', t => {
+  const caches = [{ url: 'https://a.example/', tokenVariable: 'SECRET' }]
+  const { settings } = user(t, { keys: texts(alice) }, { caches })
+  t.throws(() => settings(), { message: /unknown field "tokenVariable" in caches\[0\]$/ })
 })
 
 test('a directory is the same cache by its path and by its URL', t => {
@@ -99,12 +121,12 @@ test('a directory is the same cache by its path and by its URL', t => {
 
 test('addresses that differ in what they ask of a server are two caches', t => {
   const { settings } = user(t, { keys: texts(alice) })
-  const addresses = ['s3://b/p?region=x', 's3://b/p?region=y', 's3://b/p', 'oci://b/p']
+  const addresses = ['s3://bb/p?region=x', 's3://bb/p?region=y', 's3://bb/p', 'oci://bb/p']
   t.is(settings(...addresses).caches.length, 4)
 })
 
 test('a cache for which no key is trusted is left out with the command that adds one', t => {
-  const { settings } = user(t, { caches: [{ url: 'https://me:secret@a.example/' }] })
+  const { settings } = user(t, { caches: [{ url: 'https://a.example/' }] })
   t.deepEqual(settings(), {
     caches: [],
     warnings: [
@@ -124,6 +146,28 @@ test('a cache with an empty list of keys is left out, and not asked by the rules
   const { caches, warnings } = settings('https://a.example/')
   t.deepEqual(caches, [])
   t.is(warnings.length, 1)
+})
+
+test('a cache that asks for more keys than there are is left out, until they are added', async t => {
+  const chosen = { url: 'https://b.example/', keys: [], threshold: 2 }
+  const { settings, environment } = user(t, { caches: [{ url, threshold: 2 }, chosen] })
+  t.is(settings().warnings.length, 2)
+  t.true(await addKey(nodeHost, environment, alice))
+  t.deepEqual(settings().caches, [])
+  t.deepEqual(settings().warnings[0], {
+    message:
+      'the cache https://a.example/ is not asked: its threshold is 2, more than the number of keys that are trusted for it, 1',
+    hint: 'add its signer\'s key with: mixos cache trust add NAME:KEY; or lower its "threshold"',
+  })
+  t.true(await addKey(nodeHost, environment, bob))
+  t.deepEqual(told(settings()), [`50 ${url} user 2 of alice bob`])
+  await t.throwsAsync(removeKey(nodeHost, environment, 'alice'), { code: 'BAD_ARGUMENT' })
+})
+
+test('a key is removed where a cache asks for more keys than there are anyway', async t => {
+  const caches = [{ url, threshold: 3 }]
+  const { environment } = user(t, { keys: texts(alice, bob), caches })
+  t.is((await removeKey(nodeHost, environment, 'alice')).id, alice.id)
 })
 
 test('XDG_CONFIG_HOME says where the settings are, unless it is relative', t => {
@@ -202,10 +246,6 @@ const malformed: Record<string, readonly [unknown, string]> = {
     { keys: [key], caches: [{ url, threshold: 0 }] },
     'caches[0].threshold: expected a whole number from 1, got 0',
   ],
-  'a threshold above the number of keys': [
-    { keys: [key], caches: [{ url, threshold: 2 }] },
-    'caches[0]: the threshold is 2, more than its number of keys, 1',
-  ],
   'a key that is named twice': [
     { keys: [key], caches: [{ url, keys: ['alice', 'alice'], threshold: 2 }] },
     `caches[0]: alice and alice are the same key, ${alice.id}`,
@@ -213,6 +253,14 @@ const malformed: Record<string, readonly [unknown, string]> = {
   'a key that is not there': [
     { keys: [key], caches: [{ url, keys: ['eve'] }] },
     'caches[0].keys[0]: expected one of the names in "keys" (alice), got "eve"',
+  ],
+  'a variable that may be the token itself': [
+    { caches: [{ url, tokenVariable: 'b1946ac92492d2347c6235b4d2611184' }] },
+    'caches[0].tokenVariable: expected the name of an environment variable, such as TEAM_TOKEN',
+  ],
+  'a token for a bucket': [
+    { caches: [{ url: 's3://bucket', tokenVariable: 'TEAM_TOKEN' }] },
+    'caches[0].tokenVariable: only web servers take tokens',
   ],
   'a misspelled threshold': [
     { keys: [key], caches: [{ url, treshold: 2 }] },
@@ -236,6 +284,28 @@ test('a malformed key is KEY_INVALID with its place', t => {
   const message = `${file}: keys[0]: "alice:…" has 3 bytes, expected 32`
   t.throws(() => settings(), { code: 'KEY_INVALID', message })
 })
+
+for (const [address, message] of [
+  ['ftp://a.example/', 'no cache is reached by ftp://'],
+  ['https://me:secret@a.example/', 'the address of a https cache holds credentials'],
+  ['https://a.example/?a=b', 'the address of a https cache has a query'],
+  ['file://a.example/srv', 'file://a.example/srv names no directory of this machine'],
+  ['s3://bucket/?endpont=x', 's3://bucket/?endpont=x: unknown option endpont'],
+  ['oci://a.example/A', 'oci://a.example/A: "A" is no name of a repository'],
+] as const) {
+  test(`the address ${address} is refused with the place where it stands`, t => {
+    const caches = [{ url }, { url: address }]
+    const ofUser = user(t, { caches })
+    const refused = { code: 'BAD_ARGUMENT' }
+    t.throws(ofUser.settings, { ...refused, message: `${ofUser.file}: caches[1].url: ${message}` })
+    const ofProject = user(t, undefined, { caches })
+    t.throws(ofProject.settings, {
+      ...refused,
+      message: `${ofProject.project}/configs/caches.json: caches[1].url: ${message}`,
+    })
+    t.throws(() => user(t).settings(address), { ...refused, message: `--cache: ${message}` })
+  })
+}
 
 test('settings that are no JSON, or no file, are refused, naming them', t => {
   const { settings, file, project } = user(t)
@@ -328,7 +398,7 @@ test('a key that is not there cannot be removed, and the nearest is named', asyn
 
 test('a key that the rules of a cache need cannot be removed, and the cache is named', async t => {
   const caches = [
-    { url: 'https://me:secret@a.example/', keys: ['alice'] },
+    { url: 'https://a.example/', keys: ['alice'] },
     { url: 'https://b.example/', threshold: 3 },
   ]
   const { environment, file } = user(t, { keys: texts(alice, bob, carol), caches })

@@ -1,5 +1,7 @@
 import test from 'ava'
+import type { WritableStorage } from '../../../store/cache/storage.ts'
 import { verifyCache } from '../../../store/cache/verify.ts'
+import { tryStoreLock } from '../../../store/store-lock.ts'
 import { fileOf, sharedCache, signer } from '../../helpers/shared-cache.ts'
 
 const { signal } = new AbortController()
@@ -38,6 +40,36 @@ test('a signature by a key that is trusted is verified', async t => {
   t.is(problems.length, 1)
   t.regex(problems[0]?.message ?? '', /its signature by the key colleague .* does not match/)
   t.deepEqual((await verifyCache(store, storage, { ...checked, keys: [] })).problems, [])
+})
+
+test('no garbage of the store is collected while a cache is verified beside it', async t => {
+  const { store, storage } = await sharedCache(t)
+  const locks: unknown[] = []
+  const watching: WritableStorage = {
+    ...storage,
+    read: (path, options) => {
+      locks.push(tryStoreLock(store, 'store'))
+      return storage.read(path, options)
+    },
+  }
+  await verifyCache(store, watching, checked)
+  t.deepEqual(new Set(locks), new Set([undefined]))
+  const collecting = tryStoreLock(store, 'store')
+  const { promise: waiting, resolve: onWait } = Promise.withResolvers<void>()
+  const verified = verifyCache(store, storage, { ...checked, onWait })
+  await waiting
+  collecting?.release()
+  t.deepEqual((await verified).problems, [])
+})
+
+test('a full disk is told as such', async t => {
+  const { store, storage } = await sharedCache(t)
+  const makeDirectory = () => {
+    throw Object.assign(new Error('no space left'), { code: 'ENOSPC' })
+  }
+  const host = { ...store.host, files: { ...store.host.files, makeDirectory } }
+  const full = verifyCache({ ...store, host }, storage, checked)
+  await t.throwsAsync(full, { code: 'DISK_FULL' })
 })
 
 test('whose clock is wrong drops nothing', async t => {

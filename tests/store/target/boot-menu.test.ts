@@ -2,11 +2,19 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { StorePath } from '../../../graph/store-path.ts'
+import type { Event } from '../../../store/event.ts'
 import { faultyHost } from '../../../store/hosts/faulty.ts'
 import { nodeHost } from '../../../store/hosts/node.ts'
 import { lastGood } from '../../../store/target/boot-menu.ts'
-import type { Machine } from '../../../store/target/etc-files.ts'
-import { currentGeneration, generations } from '../../../store/target/generations.ts'
+import {
+  addGeneration,
+  currentGeneration,
+  generations,
+  switchTo,
+} from '../../../store/target/generations.ts'
+import { readJournal } from '../../../store/target/journal.ts'
+import type { Machine } from '../../../store/target/machine.ts'
+import { rollbacks } from '../../../store/target/rollbacks.ts'
 import { recover, rollBack, transition } from '../../../store/target/transition.ts'
 import { addPackage } from '../../helpers/package.ts'
 import { machineAt, newMachine, profileOf, watching } from '../../helpers/target-machine.ts'
@@ -22,6 +30,14 @@ test('each change of the system is in the menu of the boot loader', async t => {
   await rollBack(machine, 1, watching())
   t.regex(menuOf(machine), /set current=1\n/)
   t.not(attemptIn(before), attemptIn(menuOf(machine)), 'what failed once could not be tried again')
+})
+
+test('a generation of which it cannot be read how it was made is a choice, and in the way of no change', async t => {
+  const { machine, web } = await diskMachine(t)
+  await transition(machine, web, { ...watching(), made })
+  writeFileSync(join(machine.store.layout.profiles, 'system/2.json'), '{')
+  await rollBack(machine, 1, watching())
+  t.regex(menuOf(machine), /'Generation 2: how it was made cannot be read'/)
 })
 
 test('a generation without a kernel is no choice', async t => {
@@ -82,6 +98,38 @@ test('what the boot menu chose is completed as a rollback', async t => {
   t.is(currentGeneration(machine.store).number, 1)
   t.is(nodeHost.files.lstat(join(machine.root, 'etc/web/types')), undefined)
   t.regex(menuOf(machine), /set current=1\n/)
+  t.like(rollbacks(machine.store), [{ user: 'the boot menu', command: [], from: 2, to: 1 }])
+})
+
+test('a generation that failed is not in the menu', async t => {
+  const script = { executable: 'exit 3\n' }
+  const { machine, web } = await diskMachine(t, { 'libexec/mix/web/post-install.sh': script })
+  await t.throwsAsync(transition(machine, web, { ...watching(), made }), { code: 'SCRIPT_FAILED' })
+  t.regex(menuOf(machine), /set current=1\n/)
+  t.notRegex(menuOf(machine), /generation-2/)
+})
+
+test('a script that fails does not lead from what the boot menu chose to what does not start', async t => {
+  const script = { executable: 'exit 3\n' }
+  const { machine, web } = await diskMachine(t, { 'libexec/mix/web/post-install.sh': script })
+  const { store } = machine
+  const bad = await profileOf(store, [await addPackage(store, 'bad', { tree: {} })])
+  await addGeneration(store, { number: 2, path: web, made: undefined })
+  await addGeneration(store, { number: 3, path: bad, made: undefined })
+  await switchTo(store, { number: 2 })
+  writeFileSync(join(store.layout.profiles, 'system/journal'), '{"from":3,"to":2,"isNew":false}\n')
+  const events: Event[] = []
+  await recover(machine, watching(events))
+  t.is(currentGeneration(store).number, 2)
+  t.true(
+    events.some(
+      event =>
+        event.type === 'warning' &&
+        event.message === 'the post-install script of web 1 ended with 3',
+    ),
+  )
+  t.is(readJournal(store), undefined)
+  t.regex(menuOf(machine), /set current=2\n/)
 })
 
 async function diskMachine(t: ExecutionContext, tree = {}) {

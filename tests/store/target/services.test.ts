@@ -3,7 +3,7 @@ import { lstatSync, mkdirSync, readlinkSync, symlinkSync, writeFileSync } from '
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { nodeHost } from '../../../store/hosts/node.ts'
-import type { Machine } from '../../../store/target/etc-files.ts'
+import type { Machine } from '../../../store/target/machine.ts'
 import { disable, enable, restart, services } from '../../../store/target/services.ts'
 import { machineAt } from '../../helpers/target-machine.ts'
 import { memoryDirectory } from '../../helpers/temp-store.ts'
@@ -26,6 +26,19 @@ test('services are those of the profile and those that are enabled, with their s
     { name: 'sshd', isEnabled: true, state: 'stopped', pid: undefined },
     { name: 'web', isEnabled: false, state: 'stopped', pid: undefined },
   ])
+})
+
+test('a service that is enabled and whose package is not installed is missing, and can be disabled', async t => {
+  const { machine, ran } = setUp(t, [])
+  mkdirSync(join(machine.root, 'etc/service'), { recursive: true })
+  const target = '/mix/profiles/system/current/etc/sv/web'
+  symlinkSync(target, join(machine.root, 'etc/service/web'))
+  t.deepEqual(services(machine), [
+    { name: 'web', isEnabled: true, state: 'missing', pid: undefined },
+  ])
+  await disable(machine, 'web', options)
+  t.deepEqual(services(machine), [])
+  t.deepEqual(ran, [])
 })
 
 test('a machine without services has none, and a damaged status is no state', t => {

@@ -8,17 +8,28 @@ import {
 } from 'node:fs'
 import { basename, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import type { StorePath } from '../../../graph/store-path.ts'
+import { digestOfPath, type StorePath } from '../../../graph/store-path.ts'
 import { collect } from '../../../store/collect.ts'
+import { removeTree } from '../../../store/disk/remove.ts'
 import type { Event } from '../../../store/event.ts'
 import { type Fault, faultyHost, watchedHost } from '../../../store/hosts/faulty.ts'
 import { nodeHost } from '../../../store/hosts/node.ts'
-import { removeTree } from '../../../store/remove.ts'
-import type { Machine } from '../../../store/target/etc-files.ts'
-import { currentGeneration, generations } from '../../../store/target/generations.ts'
+import {
+  currentGeneration,
+  generations,
+  removeGeneration,
+} from '../../../store/target/generations.ts'
 import { installedIn } from '../../../store/target/installed.ts'
-import { recover, rollBack, transition } from '../../../store/target/transition.ts'
+import type { Machine } from '../../../store/target/machine.ts'
+import { rollbacks } from '../../../store/target/rollbacks.ts'
+import {
+  forgetGenerations,
+  recover,
+  rollBack,
+  transition,
+} from '../../../store/target/transition.ts'
 import { verify } from '../../../store/verify.ts'
+import { errorOf } from '../../helpers/child.ts'
 import { addPackage } from '../../helpers/package.ts'
 import { machineAt, newMachine, profileOf, watching } from '../../helpers/target-machine.ts'
 import type { Tree } from '../../helpers/temp-store.ts'
@@ -31,7 +42,7 @@ test('a transition makes a profile current, and rolling back the one before', as
   const generation = await transition(machine, web, { ...watching(), made })
   t.is(generation.number, 2)
   t.deepEqual(namesIn(machine), ['base', 'web'])
-  t.deepEqual(currentGeneration(machine.store).made, made)
+  t.deepEqual(currentGeneration(machine.store).made, { ...made, from: 1 })
   t.is((await rollBack(machine, undefined, watching())).number, 1)
   t.deepEqual(namesIn(machine), ['base'])
   t.is((await rollBack(machine, 2, watching())).number, 2)
@@ -49,6 +60,76 @@ test('a profile that was planned for another generation than the current one und
   })
   t.deepEqual(namesIn(machine), ['base', 'web'])
 })
+
+test('rolling back goes to what the current generation was made from, not to what was undone', async t => {
+  const { machine, web, base } = await setUp(t, {})
+  await transition(machine, web, { ...watching(), made })
+  await rollBack(machine, 1, watching())
+  const other = await addPackage(machine.store, 'other', { tree: { 'bin/other': 'other' } })
+  const profile = await profileOf(machine.store, [base, other], ['other'])
+  t.is((await transition(machine, profile, { ...watching(), made })).number, 3)
+  t.is((await rollBack(machine, undefined, watching())).number, 1)
+  await rollBack(machine, 3, watching())
+  // Of those that stay, none is what 3 was made from.
+  await removeGeneration(machine.store, 1)
+  await t.throwsAsync(rollBack(machine, undefined, watching()), {
+    code: 'BAD_ARGUMENT',
+    message: 'there is no generation 1, from which 3 was made',
+  })
+})
+
+test('who goes back, and when, is noted until one of the two generations is forgotten', async t => {
+  const { machine, web } = await setUp(t, {})
+  await transition(machine, web, { ...watching(), made })
+  const one = { ...made, at: 5, command: ['rollback', '1'] }
+  const two = { ...made, at: 6, command: ['rollback', '2'] }
+  await rollBack(machine, 1, { ...watching(), made: one })
+  await rollBack(machine, 2, { ...watching(), made: two })
+  t.deepEqual(rollbacks(machine.store), [
+    { ...one, from: 2, to: 1, newest: 2 },
+    { ...two, from: 1, to: 2, newest: 2 },
+  ])
+  await forgetGenerations(machine, 1, watching())
+  t.deepEqual(rollbacks(machine.store), [])
+})
+
+test('an older generation that is damaged is in nobody’s way, and is not gone back to', async t => {
+  const { machine, web, base } = await setUp(t, {})
+  const first = currentGeneration(machine.store).path
+  await transition(machine, web, { ...watching(), made })
+  nodeHost.files.unlink(machine.store.layout.record(digestOfPath(first)))
+  const other = await addPackage(machine.store, 'other', { tree: { 'bin/other': 'other' } })
+  const next = await profileOf(machine.store, [base, other], ['other'])
+  t.is((await transition(machine, next, { ...watching(), made })).number, 3)
+  await t.throwsAsync(rollBack(machine, 1, watching()), {
+    code: 'PACKAGE_INVALID',
+    message: /system\/1 leads to .*-system-1, which is no object$/,
+  })
+  t.is((await rollBack(machine, 2, watching())).number, 2)
+})
+
+const losses: Readonly<Record<string, (machine: Machine, path: StorePath) => void>> = {
+  'has lost its record': ({ store }, path) =>
+    nodeHost.files.unlink(store.layout.record(digestOfPath(path))),
+  'is gone': ({ store }, path) => removeTree(nodeHost, store.hostPath(path)),
+  'has lost a package': ({ store }, path) => {
+    const [, web] = installedIn(store, path)
+    if (web) removeTree(nodeHost, store.hostPath(web.path))
+  },
+  'is named by no link': ({ store }) =>
+    nodeHost.files.unlink(join(store.layout.profiles, 'system/current')),
+}
+for (const [how, lose] of Object.entries(losses)) {
+  test(`an older generation can be gone back to where the current one ${how}`, async t => {
+    const { machine, web } = await setUp(t, config, ['web/web.conf'])
+    await transition(machine, web, { ...watching(), made })
+    lose(machine, web)
+    t.is((await rollBack(machine, 1, watching())).number, 1)
+    t.deepEqual(namesIn(machine), ['base'])
+    t.deepEqual(await recover(machine, watching()), undefined)
+    t.is(exists(machine, 'web/web.conf'), how !== 'has lost its record')
+  })
+}
 
 test('rolling back to what is not there names what is', async t => {
   const { machine } = await setUp(t, {})
@@ -159,6 +240,26 @@ for (const when of ['pre-install', 'post-install']) {
   })
 }
 
+test('a change that fails takes back what it put beside a file of the user, and nothing else', async t => {
+  const { machine, web, base } = await setUp(t, config, ['web/web.conf'])
+  await transition(machine, web, { ...watching(), made })
+  writeFileSync(join(machine.root, 'etc/web/web.conf'), 'port 8080\n')
+  const failing = await addPackage(machine.store, 'web', {
+    tree: {
+      ...config,
+      'etc/web/web.conf': 'port 81\n',
+      'libexec/mix/web/post-install.sh': { executable: 'ls etc/web >seen; exit 1\n' },
+    },
+    config: ['web/web.conf'],
+  })
+  const profile = await profileOf(machine.store, [base, failing])
+  const change = () => transition(machine, profile, { ...watching(), made })
+  await t.throwsAsync(change(), { code: 'SCRIPT_FAILED' })
+  t.is(readFileSync(join(machine.root, 'seen'), 'utf8'), 'types\nweb.conf\nweb.conf.mixnew\n')
+  t.false(exists(machine, 'web/web.conf.mixnew'))
+  t.is(etc(machine, 'web/web.conf'), 'port 8080\n')
+})
+
 test('two packages with one file cannot be in one profile, and both are named', async t => {
   const { machine, base } = await setUp(t, {})
   const other = await addPackage(machine.store, 'other', { tree: { 'sbin/base': 'x' } })
@@ -228,6 +329,29 @@ for (const how of ['halt', 'EIO', 'ENOSPC'] as const) {
     t.deepEqual([...seen].sort(), [1, 2])
   })
 }
+
+test('wherever going back stops, it is done or not, and noted once where it is', async t => {
+  const back = { ...made, at: 3, command: ['rollback'] }
+  const seen = new Set<number>()
+  let well = 0
+  for (let at = 1; well < 4; at++) {
+    const { machine, web } = await setUp(t, config, ['web/web.conf'])
+    await transition(machine, web, { ...watching(), made })
+    const faulty = machineAt(machine.root, faultyHost(nodeHost, { at, how: 'halt' }))
+    const error = await errorOf(rollBack(faulty, undefined, { ...watching(), made: back }))
+    well = error ? 0 : well + 1
+    const again = machineAt(machine.root)
+    await recover(again, watching())
+    const { number } = currentGeneration(again.store)
+    seen.add(number)
+    const note = { ...back, from: 2, to: 1, newest: 2 }
+    const after = `halt at ${at}`
+    t.deepEqual(rollbacks(again.store), number === 1 ? [note] : [], after)
+    t.is(exists(machine, 'web/web.conf'), number === 2, after)
+    removeTree(nodeHost, machine.root)
+  }
+  t.deepEqual([...seen].sort(), [1, 2])
+})
 
 /** True where it ended well. */
 async function interrupted(machine: Machine, profile: StorePath, fault: Fault): Promise<boolean> {

@@ -1,0 +1,53 @@
+import { dirname, join } from 'node:path'
+import { MixosError } from '../../graph/error.ts'
+import { writeDurably } from '../disk/write.ts'
+import type { Store } from '../store.ts'
+import { type Made, madeIn } from './generations.ts'
+
+/**
+ * What a power cut leaves of a change of the system, written before the first step that others see. `from` and `to` are
+ * numbers of generations; `isNew` says that `to` goes where the change is undone.
+ */
+export interface Journal {
+  readonly from: number
+  readonly to: number
+  readonly isNew: boolean
+  /** Who goes back; left out where a generation is new, which says it itself, and where it was the boot menu. */
+  readonly made?: Made | undefined
+}
+
+const pathOf = ({ layout }: Store): string => join(layout.profiles, 'system', 'journal')
+
+/** Durable when it resolves. */
+export function writeJournal(store: Store, { from, to, isNew, made }: Journal): Promise<void> {
+  return writeDurably(store.host, {
+    path: pathOf(store),
+    data: `${JSON.stringify({ from, to, isNew, made })}\n`,
+    scratch: store.layout.scratch,
+  })
+}
+
+/** Undefined where no change was interrupted. Throws PACKAGE_INVALID. */
+export function readJournal(store: Store): Journal | undefined {
+  const at = pathOf(store)
+  const text = store.host.files.read(at)
+  if (!text) return undefined
+  try {
+    const { from, to, isNew, made } = JSON.parse(text.toString())
+    if (Number.isInteger(from) && Number.isInteger(to) && typeof isNew === 'boolean') {
+      return { from, to, isNew, made: madeIn(made) }
+    }
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+  }
+  throw new MixosError('PACKAGE_INVALID', `${at} was not written by this version of mix`, {
+    hint: 'nothing was changed; the program that wrote it completes the change',
+  })
+}
+
+/** No-op where there is none. Durable when it resolves. */
+export async function removeJournal(store: Store): Promise<void> {
+  const { files } = store.host
+  files.unlink(pathOf(store))
+  await files.sync(dirname(pathOf(store)))
+}
