@@ -138,7 +138,7 @@ function withDeniedHint(storage: CacheStorage, hint: string): CacheStorage {
   }
 }
 
-/** Nobody else is believed in its place, so that a misspelled name must not go unnoticed. */
+/** Without it, the server would be unknown: a misspelled name is said where it is. */
 function authority(
   { files }: Host,
   { MIXOS_CACHE_CA }: Environment,
@@ -149,6 +149,6 @@ function authority(
   const text = files.lstat(path)?.isDirectory() ? undefined : files.read(path)?.toString()
   if (text?.includes('-----BEGIN CERTIFICATE-----')) return text
   throw new MixosError('BAD_ARGUMENT', `MIXOS_CACHE_CA: ${path} holds no certificate`, {
-    hint: 'name a PEM file with the certificate that the server is to be known by',
+    hint: 'name a PEM file with the certificate of the authority, or of the server itself',
   })
 }

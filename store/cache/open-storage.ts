@@ -12,7 +12,7 @@ export interface OpenOptions {
   readonly directory: string
   /** For a web server; sent to this one alone. */
   readonly token?: string | undefined
-  /** A certificate authority in PEM for a web server, instead of those that everybody trusts. */
+  /** A certificate authority in PEM, beside those that everybody trusts. */
   readonly ca?: string | undefined
 }
 
@@ -28,9 +28,9 @@ export async function openStorage(address: string, options: OpenOptions): Promis
     case 'file':
       return directoryStorage(host, resolve(directory, location.path))
     case 's3':
-      return (await import('./storages/s3.ts')).s3Storage(location.url, { host, env })
+      return (await import('./storages/s3.ts')).s3Storage(location.url, { host, env, ca })
     case 'oci':
-      return (await import('./storages/oci.ts')).ociStorage(location.url, { host, env })
+      return (await import('./storages/oci.ts')).ociStorage(location.url, { host, env, ca })
     default:
       return (await import('./storages/http.ts')).httpStorage(location.url, env, { token, ca })
   }

@@ -91,13 +91,16 @@ test.serial(
   },
 )
 
-test.serial("a project's cache is known by the certificate of MIXOS_CACHE_CA", async t => {
+test.serial('a web server and a bucket are known by the certificate of MIXOS_CACHE_CA', async t => {
   const { url, files } = await cacheServer(t, { secure: true })
   files.set('mixos-cache.json', Buffer.from(INFO))
   const authority = join(tempDirectory(t), 'authority.pem')
   writeFileSync(authority, certificate)
-  const setting = { address: url.href, source: 'project' } as const
-  t.is(String(await reading(t, setting, { MIXOS_CACHE_CA: authority })), INFO)
+  const readFrom = (address: string): Promise<Buffer> =>
+    reading(t, { address, source: 'project' }, { MIXOS_CACHE_CA: authority })
+
+  t.is(String(await readFrom(url.href)), INFO)
+  t.is(String(await readFrom(`s3://cache?endpoint=${encodeURIComponent(url.origin)}`)), INFO)
 })
 
 /** Reads the first file of a cache. */

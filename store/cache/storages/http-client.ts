@@ -15,7 +15,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 export interface ClientOptions {
   readonly patience: Patience
-  /** A certificate authority in PEM, instead of those that everybody trusts. */
+  /** A certificate authority in PEM, beside those that everybody trusts. */
   readonly ca?: string | undefined
 }
 
@@ -68,7 +68,8 @@ export function httpClient(env: Environment, options: ClientOptions): HttpClient
 
 async function connect(env: Environment, { ca, patience }: ClientOptions): Promise<Dispatcher> {
   const { EnvHttpProxyAgent } = await import('undici')
-  const tls = { preferH2: true, ...(ca !== undefined && { ca }) }
+  const { getCACertificates } = await import('node:tls')
+  const tls = { preferH2: true, ...(ca !== undefined && { ca: [...getCACertificates(), ca] }) }
   return new EnvHttpProxyAgent({
     // Empty, not absent: where they are absent, they are taken from the process.
     httpProxy: proxyOf(env, 'http_proxy'),

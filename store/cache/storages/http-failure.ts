@@ -7,7 +7,7 @@ export function nameOf(url: URL): string {
 
 export function unavailable(url: URL, reason: string, cause?: unknown): MixosError {
   const hint = UNKNOWN_ISSUER.has(codeOf(cause))
-    ? 'for a certificate of your own, set MIXOS_CACHE_CA to the PEM file that the server is to be known by'
+    ? 'for a certificate of your own, set MIXOS_CACHE_CA to a PEM file with it or with its authority'
     : undefined
   return new MixosError('CACHE_UNAVAILABLE', `${nameOf(url)}: ${reason}`, { hint, cause })
 }
