@@ -2,15 +2,14 @@ import { type Derivation, firstOutput } from '../graph/derivation.ts'
 import { type Plan, plan } from '../graph/plan.ts'
 import type { StorePath } from '../graph/store-path.ts'
 import { isBuiltin } from './builtins/index.ts'
-import type { Lock } from './disk/path-lock.ts'
 import { knownIn, substitutesFor } from './realize/known.ts'
 import type { Realized, RealizeOptions, Tools } from './realize/options.ts'
 import { Run } from './realize/run.ts'
 import { addRoot } from './roots.ts'
 import type { Store } from './store.ts'
 import { asStoreError } from './store-error.ts'
-import { storeLock } from './store-lock.ts'
 import type { Substituter } from './substituter.ts'
+import { usingStore } from './using-store.ts'
 
 export interface PlanOptions {
   readonly tools: Tools
@@ -49,27 +48,27 @@ export async function realize(
   roots: readonly Derivation[],
   options: RealizeOptions,
 ): Promise<Realized> {
-  const { signal, report } = options
-  const waiting = () =>
-    report({ type: 'warning', message: 'waiting for a garbage collection to end' })
-  let inUse: Lock | undefined
-  try {
-    inUse = await storeLock(store, 'store', { how: 'shared', signal, onWait: waiting })
-    const planned = await planOf(store, roots, { ...options, again: options.check })
-    report({ type: 'planned', plan: planned })
-    await using run = new Run(store, planned, options)
-    const realized = await run.finish(roots)
-    // Also after a failure: what was made for hours is not for the next collection.
-    const unlinked = await linkAll(store, realized, options.links ?? new Map())
-    run.throwIfFailed()
-    if (unlinked.length > 0) throw unlinked[0]
-    if (options.check) await run.check(roots)
-    return realized
-  } catch (error) {
+  const work = usingStore(store, options, () => realizeAll(store, roots, options))
+  return work.catch(error => {
     throw asStoreError(error, store.directory)
-  } finally {
-    inUse?.release()
-  }
+  })
+}
+
+async function realizeAll(
+  store: Store,
+  roots: readonly Derivation[],
+  options: RealizeOptions,
+): Promise<Realized> {
+  const planned = await planOf(store, roots, { ...options, again: options.check })
+  options.report({ type: 'planned', plan: planned })
+  await using run = new Run(store, planned, options)
+  const realized = await run.finish(roots)
+  // Also after a failure: what was made for hours is not for the next collection.
+  const unlinked = await linkAll(store, realized, options.links ?? new Map())
+  run.throwIfFailed()
+  if (unlinked.length > 0) throw unlinked[0]
+  if (options.check) await run.check(roots)
+  return realized
 }
 
 /** Where a root is linked, by output. */

@@ -32,7 +32,9 @@ export function tryStoreLock(
   name: string,
   how: 'shared' | 'exclusive' = 'exclusive',
 ): Lock | undefined {
-  const fd = host.files.open(layout.lock, 'read-write')
+  // Who may only look at the store can keep it as it is, too.
+  const isThere = how === 'shared' && host.files.lstat(layout.lock)
+  const fd = host.files.open(layout.lock, isThere ? 'read' : 'read-write')
   if (host.files.tryLock(fd, how, byteOf(name))) return { release: () => host.files.close(fd) }
   host.files.close(fd)
   return undefined

@@ -14,7 +14,6 @@ import { asFileError, naming, reasonOf } from './disk/system-error.ts'
 import { recordOf } from './object-closure.ts'
 import { listRoots } from './roots.ts'
 import type { Store } from './store.ts'
-import { storeLock } from './store-lock.ts'
 import { parseTrace } from './traces.ts'
 
 export interface Problem {
@@ -30,7 +29,16 @@ export interface Problem {
 export interface VerifyOptions {
   /** All objects where left out, and then the traces too. */
   readonly paths?: readonly StorePath[]
-  readonly onObject?: (path: StorePath) => void
+  readonly signal?: AbortSignal
+  /** Called now and then. */
+  readonly onProgress?: (progress: Progress) => void
+}
+
+/** How far it is: objects begun, of all, and the bytes read. */
+export interface Progress {
+  readonly objects: number
+  readonly total: number
+  readonly bytes: number
 }
 
 export interface Verified {
@@ -42,71 +50,20 @@ export interface Verified {
  * Reads every byte of every object, or of the given ones, and compares it with the record; without given ones, reads
  * the traces too. Changes nothing. What cannot be read is a problem like any other.
  * A tree without a record is reported where an object or a root needs it; else it is a leftover of a crash.
+ * Throws CANCELLED where `signal` aborts, also within a file. See usingStore() for a store that others use.
  */
-export function verify(store: Store, options: VerifyOptions = {}): Verified {
-  const work = verifying(store, options, { objects: 0, total: 0, bytes: 0 })
-  for (;;) {
-    const step = work.next()
-    if (step.done) return step.value
-  }
-}
-
-export interface VerifyInUseOptions {
-  readonly signal: AbortSignal
-  /** Called once where a collection of garbage is waited for. */
-  readonly onWait: () => void
-  readonly onProgress: (progress: Readonly<Progress>) => void
-}
-
-/** Verifies a store that others use: meanwhile nothing is collected. Throws CANCELLED where `signal` aborts. */
-export async function verifyInUse(
-  store: Store,
-  { signal, onWait, onProgress }: VerifyInUseOptions,
-): Promise<Verified> {
-  const lock = await storeLock(store, 'store', { how: 'shared', signal, onWait })
-  const progress = { objects: 0, total: 0, bytes: 0 }
-  const work = verifying(store, {}, progress)
-  try {
-    const breaks = breaksOf(store.host)
-    for (;;) {
-      const step = work.next()
-      if (step.done) return step.value
-      if (!breaks.isDue()) continue
-      onProgress(progress)
-      await breaks.take()
-      if (signal.aborted) throw new MixosError('CANCELLED', 'the verification was cancelled')
-    }
-  } finally {
-    // Closes the file that it is at.
-    work.return({ checked: 0, problems: [] })
-    lock.release()
-  }
-}
-
-/** How far it is: objects begun, of all, and the bytes read. */
-export interface Progress {
-  objects: number
-  total: number
-  bytes: number
-}
-
-/** In small steps, after each of which others may have their turn. */
-function* verifying(
-  store: Store,
-  options: VerifyOptions,
-  progress: Progress,
-): Generator<void, Verified> {
+export async function verify(store: Store, options: VerifyOptions = {}): Promise<Verified> {
   // Before the objects, since those that are added meanwhile have their tree before their record.
   const records = options.paths ? [] : store.host.files.list(store.layout.records)
   const paths = options.paths ?? store.paths()
-  progress.total = paths.length
+  const progress = { objects: 0, total: paths.length, bytes: 0 }
+  const read = reader(store, options, progress)
   const problems: Problem[] = []
   for (const path of paths) {
-    options.onObject?.(path)
     progress.objects++
-    yield
+    await read(0)
     const at = store.hostPath(path)
-    for (const problem of yield* problemsOf(store, path, progress))
+    for (const problem of await problemsOf(store, path, read))
       problems.push({ at, path, ...problem })
   }
   if (options.paths) return { checked: paths.length, problems }
@@ -114,6 +71,24 @@ function* verifying(
   return {
     checked: paths.length + lost.length,
     problems: [...problems, ...lost, ...lostRoots(store), ...damagedTraces(store)],
+  }
+}
+
+/** To be called after each piece that was read, with its bytes: lets others have their turn, and ends where that is wanted. */
+type Read = (bytes: number) => Promise<void>
+
+function reader(
+  { host }: Store,
+  { signal, onProgress }: VerifyOptions,
+  progress: { bytes: number } & Progress,
+): Read {
+  const breaks = breaksOf(host)
+  return async bytes => {
+    progress.bytes += bytes
+    if (!breaks.isDue()) return
+    onProgress?.(progress)
+    await breaks.take()
+    if (signal?.aborted) throw new MixosError('CANCELLED', 'the verification was cancelled')
   }
 }
 
@@ -149,9 +124,9 @@ function noting(look: () => string | undefined): string | undefined {
   }
 }
 
-/** Why something cannot be read. Throws what is no reason for that. */
+/** Why something cannot be read. Throws what is no reason for that, such as the user's wish to end it. */
 function told(error: unknown): string {
-  if (error instanceof MixosError) return error.message
+  if (error instanceof MixosError && error.code !== 'CANCELLED') return error.message
   if (asFileError(error)) return reasonOf(error)
   throw error
 }
@@ -173,11 +148,7 @@ function lostObjects(
 
 type OfObject = Omit<Problem, 'at' | 'path'>
 
-function* problemsOf(
-  store: Store,
-  path: StorePath,
-  progress: Progress,
-): Generator<void, readonly OfObject[]> {
+async function problemsOf(store: Store, path: StorePath, read: Read): Promise<readonly OfObject[]> {
   const problems: OfObject[] = []
   try {
     const { references, entries } = recordOf(store, path).manifest
@@ -185,7 +156,7 @@ function* problemsOf(
       problems.push({ message: `it refers to ${missing}, which is not in the store`, missing })
     const expected = new Set(entries.map(entry => entry.path))
     for (const entry of entries) {
-      const problem = yield* problemOf(store, { path, entry, progress })
+      const problem = await problemOf(store, { path, entry, read })
       if (problem) problems.push({ message: `${entry.path || '(the object itself)'}: ${problem}` })
       if (entry.type !== 'directory' || problem) continue
       for (const name of store.host.files.list(join(store.hostPath(path), entry.path))) {
@@ -203,19 +174,16 @@ function* problemsOf(
 interface Place {
   readonly path: StorePath
   readonly entry: Entry
-  readonly progress: Progress
+  readonly read: Read
 }
 
-function* problemOf(
-  store: Store,
-  { path, entry, progress }: Place,
-): Generator<void, string | undefined> {
+async function problemOf(store: Store, { path, entry, read }: Place): Promise<string | undefined> {
   try {
     const problem = problemBesideBytes(store, path, entry)
     if (problem || entry.type !== 'file') return problem
     const at = join(store.hostPath(path), entry.path)
     const own = { self: entry.self ?? [], digest: digestOfPath(path) }
-    const hash = yield* hashFile(store, at, { ...own, progress })
+    const hash = await hashFile(store, at, { ...own, read })
     if (hash === undefined) return `its own digest is not where the record says`
     return hash === entry.hash ? undefined : `expected b3:${entry.hash}, got b3:${hash}`
   } catch (error) {
@@ -261,23 +229,22 @@ interface Self {
 const buffer = Buffer.allocUnsafeSlow(1 << 20)
 
 /** The hash of the file with the placeholder in place of the object's own digest; undefined where that is not there. */
-function* hashFile(
+async function hashFile(
   { host: { files } }: Store,
   at: string,
-  { progress, ...own }: Self & Pick<Place, 'progress'>,
-): Generator<void, string | undefined> {
+  { read, ...own }: Self & Pick<Place, 'read'>,
+): Promise<string | undefined> {
   const fd = files.open(at, 'read')
   try {
     const stream = blake3Stream()
     for (let position = 0; ; ) {
-      const read = naming(at, () => files.readInto(fd, buffer))
-      if (read === 0) return stream.hex()
-      const chunk = buffer.subarray(0, read)
+      const length = naming(at, () => files.readInto(fd, buffer))
+      if (length === 0) return stream.hex()
+      const chunk = buffer.subarray(0, length)
       if (!maskSelf(chunk, { ...own, position })) return undefined
       stream.update(chunk)
-      position += read
-      progress.bytes += read
-      yield
+      position += length
+      await read(length)
     }
   } finally {
     files.close(fd)

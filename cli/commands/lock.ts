@@ -71,19 +71,17 @@ function update(context: Context) {
 
 async function writeUpdated(context: Context, names: readonly string[]): Promise<Update> {
   const { signal, report, project } = context
-  const [store, { updateLock }, { machineMirrors }, { writeDurably }, { storeLock }] =
+  const [store, { updateLock }, { machineMirrors }, { writeDurably }, { usingStore }] =
     await Promise.all([
       openHome(context),
       import('../../store/pins/lock-update.ts'),
       import('../../store/fetch/mirrors.ts'),
       import('../../store/disk/write.ts'),
-      import('../../store/store-lock.ts'),
+      import('../../store/using-store.ts'),
     ])
   const { host, layout } = store
   const path = join(project, 'flake-free.lock')
-  // Keeps a collection of garbage from deleting what is fetched.
-  const inUse = await storeLock(store, 'store', { how: 'shared', signal })
-  try {
+  return usingStore(store, context, async () => {
     const updated = await updateLock({
       host,
       lockText: host.files.read(path)?.toString(),
@@ -98,9 +96,7 @@ async function writeUpdated(context: Context, names: readonly string[]): Promise
       await writeDurably(host, { path, data: updated.text, scratch: project })
     }
     return updated
-  } finally {
-    inUse.release()
-  }
+  })
 }
 
 /** `+ new 1.0`, `- old 1.0` or `  changed 1.0 -> 1.1`. */

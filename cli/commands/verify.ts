@@ -1,5 +1,6 @@
 import { command } from 'cmd-ts'
-import { verifyInUse } from '../../store/verify.ts'
+import { usingStore } from '../../store/using-store.ts'
+import { type Progress, verify as verifyStore } from '../../store/verify.ts'
 import { jsonFlag } from '../args.ts'
 import { type Context, requireHome } from '../context.ts'
 import type { Answer } from '../report.ts'
@@ -13,13 +14,10 @@ export function verify(context: Context) {
     examples: [{ description: 'is the store what it was?', command: 'mixos verify' }],
     handler: async (): Promise<Answer> => {
       const { signal, report } = context
-      const verified = await verifyInUse(await requireHome(context), {
-        signal,
-        onWait: () =>
-          report({ type: 'warning', message: 'waiting for a garbage collection to end' }),
-        onProgress: progress => report({ type: 'verifying', ...progress }),
-      })
-      return verifyAnswer(verified)
+      const store = await requireHome(context)
+      const onProgress = (progress: Progress): void => report({ type: 'verifying', ...progress })
+      const read = () => verifyStore(store, { signal, onProgress })
+      return verifyAnswer(await usingStore(store, context, read))
     },
   })
 }

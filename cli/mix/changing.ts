@@ -13,11 +13,12 @@ import {
   type Wish,
 } from '../../store/target/plan-change.ts'
 import { followServices } from '../../store/target/service-changes.ts'
+import { usingStore } from '../../store/using-store.ts'
 import { jsonFlag } from '../args.ts'
 import { bytes, plural, sum } from '../format.ts'
 import type { Answer } from '../report.ts'
 import type { MixContext } from './context.ts'
-import { madeBy, openMachine, systemNow, usingStore } from './machine.ts'
+import { madeBy, openMachine, systemNow } from './machine.ts'
 import { offeredBy, sizesOf, storagesOf } from './offered.ts'
 
 /** The flags of every command that changes the system. */
@@ -63,7 +64,7 @@ export async function change(
   }
   // To look is for everybody, and nobody has to wait for it.
   const isLook = flags.dryRun && !flags.hasFiles
-  return isLook ? changeIt() : usingStore(context, store, changeIt)
+  return isLook ? changeIt() : usingStore(store, context, changeIt)
 }
 
 async function changeOnce(

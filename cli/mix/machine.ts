@@ -1,9 +1,7 @@
 import { dirname } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import type { StorePath } from '../../graph/store-path.ts'
-import { openStore, type Store } from '../../store/store.ts'
-import { asStoreError } from '../../store/store-error.ts'
-import { storeLock } from '../../store/store-lock.ts'
+import { openStore } from '../../store/store.ts'
 import { currentGeneration, type Made } from '../../store/target/generations.ts'
 import { type InstalledPackage, installedIn } from '../../store/target/installed.ts'
 import type { Machine } from '../../store/target/machine.ts'
@@ -18,24 +16,6 @@ export function openMachine({ host, root }: MixContext): Machine {
 
 /** The machine's own root directory, `/` on a real one. */
 export const machineRoot = ({ root }: Pick<MixContext, 'root'>): string => dirname(root)
-
-/** Does something that needs what is in the store, or in its scratch directory, to stay there: no collection runs meanwhile. */
-export async function usingStore<T>(
-  { signal, report }: MixContext,
-  store: Store,
-  action: () => Promise<T>,
-): Promise<T> {
-  const onWait = (): void => report({ type: 'warning', message: 'waiting for mix gc' })
-  const options = { how: 'shared', signal, onWait } as const
-  const inUse = await storeLock(store, 'store', options).catch(error => {
-    throw asStoreError(error, store.directory)
-  })
-  try {
-    return await action()
-  } finally {
-    inUse.release()
-  }
-}
 
 /** The packages of a profile, by name; undefined where that is damaged, or not there. */
 export function readablePackages(

@@ -1,9 +1,10 @@
 import { command } from 'cmd-ts'
 import { currentNumber } from '../../store/target/generations.ts'
 import { recover as recoverMachine } from '../../store/target/transition.ts'
+import { usingStore } from '../../store/using-store.ts'
 import { jsonFlag } from '../args.ts'
 import type { MixContext } from './context.ts'
-import { openMachine, usingStore } from './machine.ts'
+import { openMachine } from './machine.ts'
 
 export function recover(context: MixContext) {
   return command({
@@ -12,7 +13,7 @@ export function recover(context: MixContext) {
     args: { json: jsonFlag },
     handler: async () => {
       const machine = openMachine(context)
-      await usingStore(context, machine.store, () => recoverMachine(machine, context))
+      await usingStore(machine.store, context, () => recoverMachine(machine, context))
       const number = currentNumber(machine.store)
       return {
         text: `${number === undefined ? 'no generation' : `generation ${number}`} is current`,

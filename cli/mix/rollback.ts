@@ -2,10 +2,11 @@ import { command, optional, positional } from 'cmd-ts'
 import { currentNumber, targetOf } from '../../store/target/generations.ts'
 import { followServices } from '../../store/target/service-changes.ts'
 import { rollBack } from '../../store/target/transition.ts'
+import { usingStore } from '../../store/using-store.ts'
 import { countType, jsonFlag } from '../args.ts'
 import { plural } from '../format.ts'
 import type { MixContext } from './context.ts'
-import { madeBy, openMachine, readablePackages, systemNow, usingStore } from './machine.ts'
+import { madeBy, openMachine, readablePackages, systemNow } from './machine.ts'
 
 export function rollback(context: MixContext) {
   return command({
@@ -28,7 +29,7 @@ export function rollback(context: MixContext) {
       const current = currentNumber(machine.store)
       const path = current === undefined ? undefined : targetOf(machine.store, current)
       const before = readablePackages(machine, path) ?? []
-      const found = await usingStore(context, machine.store, () =>
+      const found = await usingStore(machine.store, context, () =>
         rollBack(machine, number, { ...context, made: madeBy(context) }),
       )
       const packages = systemNow(machine)

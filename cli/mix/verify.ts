@@ -1,12 +1,13 @@
 import { command, flag } from 'cmd-ts'
 import type { Store } from '../../store/store.ts'
 import { repair } from '../../store/target/repair.ts'
-import { verify as verifyStore } from '../../store/verify.ts'
+import { usingStore } from '../../store/using-store.ts'
+import { type Progress, verify as verifyStore } from '../../store/verify.ts'
 import { jsonFlag } from '../args.ts'
 import type { Answer } from '../report.ts'
 import { verifyAnswer } from '../verify-answer.ts'
 import type { MixContext } from './context.ts'
-import { openMachine, usingStore } from './machine.ts'
+import { openMachine } from './machine.ts'
 import { objectsOf, offeredBy, storagesOf } from './offered.ts'
 
 export function verify(context: MixContext) {
@@ -26,19 +27,30 @@ export function verify(context: MixContext) {
     ],
     handler: async ({ repair: isRepair }): Promise<Answer> => {
       const { store } = openMachine(context)
-      if (!isRepair) return verifyAnswer(verifyStore(store))
-      return usingStore(context, store, () => repaired(context, store))
+      const { signal, report } = context
+      const onProgress = (progress: Progress): void => report({ type: 'verifying', ...progress })
+      const read = async () => verifyAnswer(await verifyStore(store, { signal, onProgress }))
+      return usingStore(
+        store,
+        context,
+        isRepair ? () => repaired(context, store, onProgress) : read,
+      )
     },
   })
 }
 
-async function repaired(context: MixContext, store: Store): Promise<Answer> {
+async function repaired(
+  context: MixContext,
+  store: Store,
+  onProgress: (progress: Progress) => void,
+): Promise<Answer> {
   const offers = await offeredBy(context)
   const objects = objectsOf(offers)
   const storages = storagesOf(context, offers)
   try {
     const result = await repair(store, {
       signal: context.signal,
+      onProgress,
       sourceOf: async digest => {
         const found = objects.get(digest)
         return found && { path: found.path, storage: await storages.of(found.offer) }

@@ -1,11 +1,11 @@
 import { MixosError } from '../../graph/error.ts'
 import { type DerivationHash, digestOfPath, type StorePath } from '../../graph/store-path.ts'
-import type { Lock } from '../disk/path-lock.ts'
 import { eachOf } from '../disk/write.ts'
+import type { Report } from '../event.ts'
 import { slotsOf } from '../slots.ts'
 import type { Store } from '../store.ts'
 import { asStoreError } from '../store-error.ts'
-import { storeLock } from '../store-lock.ts'
+import { usingStore } from '../using-store.ts'
 import { requireCache } from './info.ts'
 import type { PublicKey } from './keys.ts'
 import { objectPath } from './layout.ts'
@@ -34,8 +34,7 @@ export interface VerifyCacheOptions {
   /** Delete what is damaged: then it is missing, and the next push writes it anew. */
   readonly drop: boolean
   readonly signal: AbortSignal
-  /** Called where a garbage collection of the store has to end first. */
-  readonly onWait?: () => void
+  readonly report: Report
 }
 
 const OBJECTS = 4
@@ -46,22 +45,16 @@ const TRACES = 64
  * then reads every trace. Also told is an object that something refers to and the cache does not have. Throws
  * CACHE_FOREIGN for what is no cache, and DISK_FULL or STORE_READ_ONLY where nothing can be restored.
  */
-export async function verifyCache(
+export function verifyCache(
   store: Store,
   storage: WritableStorage,
   options: VerifyCacheOptions,
 ): Promise<VerifiedCache> {
-  const { signal, onWait } = options
-  let inUse: Lock | undefined
-  try {
-    // To a garbage collection, what is restored looks like what a crash left.
-    inUse = await storeLock(store, 'store', { how: 'shared', signal, ...(onWait && { onWait }) })
-    return await verifyAll(store, storage, options)
-  } catch (error) {
+  // To a garbage collection, what is restored looks like what a crash left.
+  const work = usingStore(store, options, () => verifyAll(store, storage, options))
+  return work.catch(error => {
     throw asStoreError(error, store.directory)
-  } finally {
-    inUse?.release()
-  }
+  })
 }
 
 async function verifyAll(

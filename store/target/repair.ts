@@ -13,12 +13,13 @@ import type { CacheStorage } from '../cache/storage.ts'
 import { workersOn } from '../cache/workers.ts'
 import { slotsOf } from '../slots.ts'
 import type { Store } from '../store.ts'
-import { type Verified, verify } from '../verify.ts'
+import { type Progress, type Verified, verify } from '../verify.ts'
 
 export interface RepairOptions {
   /** The object of that digest and where it can be had; undefined where nobody offers it. */
   readonly sourceOf: (digest: Digest) => Promise<Source | undefined>
   readonly signal: AbortSignal
+  readonly onProgress?: (progress: Progress) => void
 }
 
 export interface Source {
@@ -41,7 +42,7 @@ export async function repair(store: Store, options: RepairOptions): Promise<Repa
   const tried = new Set<Digest>()
   // What was brought back may need what is missing too.
   for (;;) {
-    const found = verify(store)
+    const found = await verify(store, options)
     const wanted = wantedOf(found).filter(path => !tried.has(digestOfPath(path)))
     if (wanted.length === 0) return { ...found, repaired: repaired.sort() }
     for (const path of wanted) {

@@ -122,7 +122,7 @@ for (const [name, open] of Object.entries(places)) {
       )
       // AVA's own comparison takes a quarter of a minute for an image.
       t.true(readFileSync(store.hostPath(path)).equals(readFileSync(home.hostPath(path))))
-      t.deepEqual(verify(store).problems, [])
+      t.deepEqual((await verify(store)).problems, [])
       // Of what it was made from, nothing: what came is what it refers to.
       t.deepEqual(store.paths(), [...objectClosure(home, [path])].sort())
     },
@@ -151,7 +151,7 @@ test.serial('a server that stops halfway is a miss, and the next cache has the r
   t.true(served.some(path => path.includes('/pack/')))
   t.deepEqual(doneIn(events), ['substituted mixos.iso-0.1.0'])
   t.is(events.filter(({ type }) => type === 'warning').length, 1)
-  t.deepEqual(verify(store).problems, [])
+  t.deepEqual((await verify(store)).problems, [])
 })
 
 /** The image and what it refers to; not what it was made from, which is large. */

@@ -107,21 +107,25 @@ function outcomeOf(directory: string): Outcome {
 }
 
 /** Also before anything is repaired, what has a record is whole. */
-function assertNothingInvalid(t: ExecutionContext, directory: string, after: string): void {
+async function assertNothingInvalid(
+  t: ExecutionContext,
+  directory: string,
+  after: string,
+): Promise<void> {
   if (!existsSync(join(directory, 'mixos/version'))) return
   const store = openStore({ directory: join(directory, 'mixos'), host: nodeHost })
-  t.deepEqual(verify(store).problems, [], after)
+  t.deepEqual((await verify(store)).problems, [], after)
 }
 
 async function recover(
   t: ExecutionContext,
   { directory, expected, after }: { directory: string; expected: Outcome; after: string },
 ): Promise<void> {
-  assertNothingInvalid(t, directory, after)
+  await assertNothingInvalid(t, directory, after)
   await realizeFixture(nodeHost, { directory })
   t.deepEqual(outcomeOf(directory), expected, after)
   const store = openStore({ directory: join(directory, 'mixos'), host: nodeHost })
-  t.deepEqual(verify(store).problems, [], after)
+  t.deepEqual((await verify(store)).problems, [], after)
   t.deepEqual((await collect(store, { signal: new AbortController().signal })).objects, [], after)
   t.deepEqual(outcomeOf(directory), expected, after)
   t.deepEqual(readdirSync(store.layout.scratch), [], after)

@@ -210,7 +210,7 @@ async function runCase(
     const realized = await realizeFrom(caches, { store, root, events })
     const milliseconds = performance.now() - began
     deepEqual(realized.get(root), expected.get(hashDerivation(root)), 'the outputs')
-    assertClean(store, { subject, proxy })
+    await assertClean(store, { subject, proxy })
     const warnings = events.flatMap(event => (event.type === 'warning' ? [event.message] : []))
     assertTold(warnings, faulty)
     const done = (how: string): number =>
@@ -263,12 +263,12 @@ async function realizeFrom(
 }
 
 /** Nothing is in the store but what honest builds would have put there. */
-function assertClean(
+async function assertClean(
   store: Store,
   { subject, proxy }: { subject: Subject; proxy: FaultProxy },
-): void {
+): Promise<void> {
   const { expected, before } = subject
-  deepEqual(verify(store).problems, [], 'what verify finds')
+  deepEqual((await verify(store)).problems, [], 'what verify finds')
   deepEqual(readdirSync(store.layout.scratch), [], 'what is left in the scratch directory')
   const honest = new Set([...expected.values()].flatMap(outputs => Object.values(outputs)))
   for (const drv of before) {

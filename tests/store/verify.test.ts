@@ -21,15 +21,14 @@ import type { Files } from '../../store/host.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { addRoot } from '../../store/roots.ts'
 import type { Store } from '../../store/store.ts'
-import { storeLock, tryStoreLock } from '../../store/store-lock.ts'
-import { verify, verifyInUse } from '../../store/verify.ts'
+import { verify } from '../../store/verify.ts'
 import { addTree, tamper, tempDirectory, tempStore, writeTree } from '../helpers/temp-store.ts'
 
 const tree = { 'bin/hi': { executable: '#!/bin/sh\n' }, 'lib/a': 'text', link: { symlink: 'bin' } }
 
 test('an object as it was added has no problems', async t => {
   const { store } = await setUp(t)
-  t.deepEqual(verify(store), { checked: 1, problems: [] })
+  t.deepEqual(await verify(store), { checked: 1, problems: [] })
 })
 
 const damages: Record<string, [damage: (at: string) => void, message: RegExp]> = {
@@ -94,7 +93,7 @@ for (const [name, [damage, message]] of Object.entries(damages)) {
     // Only the damage itself is to be found.
     if (!name.includes('mode') && !name.includes('became'))
       restore(store.hostPath(path), name.includes('time') ? 2 : 1)
-    const { checked, problems } = verify(store)
+    const { checked, problems } = await verify(store)
     t.is(checked, 1)
     t.true(
       problems.some(problem => problem.path === path && message.test(problem.message)),
@@ -106,15 +105,17 @@ for (const [name, [damage, message]] of Object.entries(damages)) {
 
 test('an object that names itself is compared under its own name', async t => {
   const { store, path } = await selfNaming(t)
-  t.deepEqual(verify(store).problems, [])
+  t.deepEqual((await verify(store)).problems, [])
   overwrite(join(store.hostPath(path), 'a'), (1 << 20) - 16, '0'.repeat(32))
-  t.like(verify(store).problems, [{ message: 'a: its own digest is not where the record says' }])
+  t.like((await verify(store)).problems, [
+    { message: 'a: its own digest is not where the record says' },
+  ])
 })
 
 test('the bytes around its own name are compared too', async t => {
   const { store, path } = await selfNaming(t)
   overwrite(join(store.hostPath(path), 'a'), (1 << 20) + 16, '!')
-  t.regex(verify(store).problems[0]?.message ?? '', /^a: expected b3:/)
+  t.regex((await verify(store)).problems[0]?.message ?? '', /^a: expected b3:/)
 })
 
 test('a file that the disk cannot read is a problem, and the others are read', async t => {
@@ -128,7 +129,7 @@ test('a file that the disk cannot read is a problem, and the others are read', a
       return store.host.files.readInto(fd, buffer)
     },
   }
-  const { problems } = verify({ ...store, host: { ...store.host, files } })
+  const { problems } = await verify({ ...store, host: { ...store.host, files } })
   t.is(problems.length, 1)
   t.regex(problems[0]?.message ?? '', /^bin\/hi: i\/o error, read '.*bin\/hi'$/)
   t.is(problems[0]?.path, path)
@@ -138,7 +139,7 @@ test('a file that the disk cannot read is a problem, and the others are read', a
 test('a record without its tree is a problem', async t => {
   const { store, path } = await setUp(t)
   removeTree(nodeHost, store.hostPath(path))
-  const { checked, problems } = verify(store)
+  const { checked, problems } = await verify(store)
   t.is(checked, 1)
   t.regex(problems[0]?.message ?? '', /^it is a record of an object that is gone$/)
 })
@@ -148,14 +149,14 @@ test('a record that was changed is a problem', async t => {
   const at = store.layout.record(digestOfPath(path))
   const text = nodeHost.files.read(at)?.toString() ?? ''
   writeFileSync(at, text.replace('"executable":true', '"executable":false'))
-  t.regex(verify(store).problems[0]?.message ?? '', /the manifest hashes to b3:/)
+  t.regex((await verify(store)).problems[0]?.message ?? '', /the manifest hashes to b3:/)
 })
 
 test('an object whose reference is gone is a problem', async t => {
   const { store, path } = await setUp(t)
   const referrer = await addTree(store, 'referrer', { tree: { a: path }, references: [path] })
   rmSync(store.layout.record(digestOfPath(path)))
-  t.deepEqual(verify(store).problems, [
+  t.deepEqual((await verify(store)).problems, [
     {
       at: store.hostPath(referrer),
       path: referrer,
@@ -171,51 +172,26 @@ test('a root that leads to what is not here is a problem', async t => {
   await addRoot(store, link, path)
   unlinkSync(store.layout.record(digestOfPath(path)))
   const message = `it leads to ${path}, which is not in the store`
-  t.deepEqual(verify(store).problems, [{ at: link, missing: path, message }])
+  t.deepEqual((await verify(store)).problems, [{ at: link, missing: path, message }])
 })
 
-test('only the given objects are read, and each is announced', async t => {
+test('only the given objects are read', async t => {
   const { store, path } = await setUp(t)
   const other = await addTree(store, 'other', { tree })
   tamper(store.hostPath(other), at => unlinkSync(join(at, 'link')))
-  const seen: string[] = []
-  t.deepEqual(verify(store, { paths: [path], onObject: path => seen.push(path) }), {
-    checked: 1,
-    problems: [],
-  })
-  t.deepEqual(seen, [path])
+  t.deepEqual(await verify(store, { paths: [path] }), { checked: 1, problems: [] })
 })
 
 test('an object that is added meanwhile is no record of an object that is gone', async t => {
   const { store } = await setUp(t)
   const other = tempStore(t)
   const path = await addTree(other, 'other', { tree })
-  const addOther = (): void => {
-    cpSync(other.hostPath(path), store.hostPath(path), { recursive: true })
-    const digest = digestOfPath(path)
-    cpSync(other.layout.record(digest), store.layout.record(digest))
-  }
-  t.deepEqual(verify(store, { onObject: addOther }), { checked: 1, problems: [] })
-  t.true(store.has(path))
-})
-
-test('while a store is verified, nothing of it is collected', async t => {
-  const { store } = await setUp(t)
-  const collection = await storeLock(store, 'store')
-  let [waits, collections] = [0, 0]
-  const verified = verifyInUse(slowly(store), {
-    ...unheard,
-    onWait: () => {
-      waits++
-      collection.release()
-    },
-    onProgress: () => {
-      if (tryStoreLock(store, 'store')) collections++
-    },
-  })
+  const verified = verify(slowly(store))
+  cpSync(other.hostPath(path), store.hostPath(path), { recursive: true })
+  const digest = digestOfPath(path)
+  cpSync(other.layout.record(digest), store.layout.record(digest))
   t.deepEqual(await verified, { checked: 1, problems: [] })
-  t.deepEqual([waits, collections], [1, 0])
-  t.truthy(tryStoreLock(store, 'store'))
+  t.true(store.has(path))
 })
 
 test('the progress of verifying is told, and it can be cancelled between two pieces of a file', async t => {
@@ -239,10 +215,9 @@ test('the progress of verifying is told, and it can be cancelled between two pie
       open.delete(fd)
     },
   }
-  const verified = verifyInUse(
+  const verified = verify(
     { ...slow, host: { ...slow.host, files: watched } },
     {
-      ...unheard,
       signal: controller.signal,
       onProgress: ({ objects, total, bytes }) => {
         t.deepEqual([objects, total], [1, 1])
@@ -256,14 +231,7 @@ test('the progress of verifying is told, and it can be cancelled between two pie
   t.true(told.includes(mebibyte))
   t.true((told.at(-1) ?? 0) < 5 * mebibyte)
   t.deepEqual(open, new Set())
-  t.truthy(tryStoreLock(store, 'store'))
 })
-
-const unheard = {
-  signal: new AbortController().signal,
-  onWait: () => undefined,
-  onProgress: () => undefined,
-}
 
 /** On a machine where all takes so long that others are to have their turn after each step. */
 function slowly(store: Store): Store {

@@ -1,5 +1,5 @@
 import { command, option, string } from 'cmd-ts'
-import type { Lock } from '../../../store/disk/path-lock.ts'
+import type { Pushed } from '../../../store/cache/push.ts'
 import { badArgument, fileOption, jsonFlag, names, pathOption } from '../../args.ts'
 import { openToWrite } from '../../caches.ts'
 import { type Context, requireHome } from '../../context.ts'
@@ -40,30 +40,29 @@ async function run(context: Context, args: Args): Promise<Answer> {
   const packages = await loadPackages(context, args)
   const named = namedPackages(packages, args.names)
   const store = await requireHome(context)
-  const [{ push }, { tracesOf }, { storeLock }] = await Promise.all([
+  const [{ push }, { tracesOf }, { usingStore }, { hashDerivation }] = await Promise.all([
     import('../../../store/cache/push.ts'),
     import('../../../store/realize/known.ts'),
-    import('../../../store/store-lock.ts'),
+    import('../../../store/using-store.ts'),
+    import('../../../graph/hash.ts'),
   ])
   const key = await signingKey(store.host, context, args.key)
   const { signal, report } = context
   const storage = await openToWrite(context, store, args.to)
-  let inUse: Lock | undefined
-  try {
-    // Keeps a collection of garbage from deleting what is read.
-    inUse = await storeLock(store, 'store', { how: 'shared', signal })
+  const pushAll = async (): Promise<Pushed> => {
     const traces = tracesOf(store, [...named.values()])
     const isHere = new Set(traces.map(({ derivation }) => derivation))
-    const { hashDerivation } = await import('../../../graph/hash.ts')
     const missing = [...named].find(([, drv]) => !isHere.has(hashDerivation(drv)))
     if (missing)
       throw badArgument(`${missing[0]} is not realized`, `first run: mixos realize ${missing[0]}`)
-    const pushed = await push(store, storage, traces, { key, signal, report })
+    return push(store, storage, traces, { key, signal, report })
+  }
+  try {
+    const pushed = await usingStore(store, context, pushAll)
     const added = pushed.objects - pushed.present
     const text = `pushed ${plural(added, 'object')} of ${plural(pushed.objects, 'object')} (${bytes(pushed.bytes)}), signed ${plural(pushed.signed, 'step')} as ${key.public.name}`
     return { text, record: { ...pushed, key: key.public.id, to: storage.name } }
   } finally {
-    inUse?.release()
     await storage.close()
   }
 }

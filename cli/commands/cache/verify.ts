@@ -35,9 +35,7 @@ export function verify(context: Context) {
       try {
         const { signal, environment, report } = context
         const keys = listKeys(store.host, environment)
-        const onWait = () =>
-          report({ type: 'warning', message: 'waiting for a garbage collection to end' })
-        const verified = await verifyCache(store, storage, { keys, drop, signal, onWait })
+        const verified = await verifyCache(store, storage, { keys, drop, signal, report })
         return answerOf(verified, drop)
       } finally {
         await storage.close()

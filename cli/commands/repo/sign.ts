@@ -79,14 +79,13 @@ interface Args {
 
 async function run(context: Context, args: Args): Promise<Answer> {
   const { signal, report } = context
-  const [{ publish }, { readRepositoryKeys }, { readSecretKey }, { storeLock }] = await Promise.all(
-    [
+  const [{ publish }, { readRepositoryKeys }, { readSecretKey }, { usingStore }] =
+    await Promise.all([
       import('../../../store/repository/publish.ts'),
       import('../../../store/repository/keys.ts'),
       import('../../../store/cache/keys.ts'),
-      import('../../../store/store-lock.ts'),
-    ],
-  )
+      import('../../../store/using-store.ts'),
+    ])
   if (schemeOf(args.to) !== undefined)
     throw badArgument(
       `--to is a directory of this machine, got ${args.to}`,
@@ -98,9 +97,7 @@ async function run(context: Context, args: Args): Promise<Answer> {
   const directory = absolute(args.to, context.directory)
   checkSomething(store, { named, directory, only: args.only })
   const keys = readKeys()
-  // Keeps a collection of garbage from deleting what is read.
-  const inUse = await storeLock(store, 'store', { how: 'shared', signal })
-  try {
+  const sign = async (): Promise<Answer> => {
     const {
       index,
       versions,
@@ -121,9 +118,8 @@ async function run(context: Context, args: Args): Promise<Answer> {
     const text = `${directory} offers ${plural(index.packages.length, 'package')}, version ${versions.timestamp} of the index, until ${until}; wrote ${bytes(written)}`
     const packages = index.packages.map(({ name, version, path }) => ({ name, version, path }))
     return { text, record: { directory, packages, versions, expires, objects, bytes: written } }
-  } finally {
-    inUse.release()
   }
+  return usingStore(store, context, sign)
 
   function readKeys() {
     const from = repositoryKeysDirectory(context, args.keys)

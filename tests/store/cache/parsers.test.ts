@@ -199,7 +199,7 @@ test('an object restored by a changed index is the wanted one or none, and nothi
     }
     if (index.path !== path) return prepared.discard()
     await prepared.commit()
-    t.deepEqual(verify(store, { paths: [path] }).problems.filter(isOfBytes), [])
+    t.deepEqual((await verify(store, { paths: [path] })).problems.filter(isOfBytes), [])
     t.deepEqual(store.record(path), theirs.record(path))
     nodeHost.files.unlink(store.layout.record(digestOfPath(path)))
   }

@@ -40,7 +40,7 @@ test('an object that was pushed is pulled with all that it refers to, the same t
   await pulled(other, storage, program)
   t.deepEqual(other.paths(), store.paths())
   t.deepEqual(other.record(program), store.record(program))
-  t.deepEqual(verify(other).problems, [])
+  t.deepEqual((await verify(other)).problems, [])
 })
 
 test('an object that names itself is pulled under its own name', async t => {
@@ -53,7 +53,7 @@ test('an object that names itself is pulled under its own name', async t => {
   await pushed(store, storage, [path])
   const other = tempStore(t)
   await pulled(other, storage, path)
-  t.deepEqual(verify(other).problems, [])
+  t.deepEqual((await verify(other)).problems, [])
   t.true(readFileSync(join(other.hostPath(path), 'names'), 'utf8').includes(digestOfPath(path)))
 })
 
@@ -74,7 +74,7 @@ test('large files come back, also where a digest lies across two of their frames
   for (const threads of [false, true]) {
     const other = tempStore(t)
     await pulled(other, storage, path, { threads })
-    t.deepEqual(verify(other).problems, [])
+    t.deepEqual((await verify(other)).problems, [])
   }
 })
 
@@ -142,7 +142,7 @@ test('a version that differs in one file brings that file alone, to the cache an
   t.true(change.bytes < whole.bytes / 50, `${change.bytes} of ${whole.bytes}`)
   const bytes = await pulled(other, storage, second)
   t.true(bytes < whole.bytes / 50, `${bytes} of ${whole.bytes}`)
-  t.deepEqual(verify(other).problems, [])
+  t.deepEqual((await verify(other)).problems, [])
 })
 
 test('the versions before of all that is missing are looked up at once, each of them once', async t => {
@@ -183,7 +183,7 @@ test('files that differ only in the digests they name are shared', async t => {
     sizes.push(await pulled(other, storage, program))
   }
   t.true((sizes[1] as number) < (sizes[0] as number) / 100, `${sizes}`)
-  t.deepEqual(verify(other).problems, [])
+  t.deepEqual((await verify(other)).problems, [])
 })
 
 test('a damaged file of another version is not copied: the cache is asked', async t => {
@@ -200,7 +200,7 @@ test('a damaged file of another version is not copied: the cache is asked', asyn
   chmodSync(damaged, 0o644)
   writeFileSync(damaged, 'damaged')
   await pulled(other, storage, second)
-  t.deepEqual(verify(other, { paths: [second] }).problems, [])
+  t.deepEqual((await verify(other, { paths: [second] })).problems, [])
 })
 
 test('any changed byte of a pack is refused, and nothing of the object stays', async t => {
@@ -221,7 +221,7 @@ test('any changed byte of a pack is refused, and nothing of the object stays', a
       () => 'pulled',
       error => error.code,
     )
-    if (result === 'pulled') t.deepEqual(verify(other).problems, [])
+    if (result === 'pulled') t.deepEqual((await verify(other)).problems, [])
     else {
       t.is(result, 'CACHE_INVALID')
       t.deepEqual(other.paths(), [])

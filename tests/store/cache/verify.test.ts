@@ -5,7 +5,7 @@ import { tryStoreLock } from '../../../store/store-lock.ts'
 import { fileOf, sharedCache, signer } from '../../helpers/shared-cache.ts'
 
 const { signal } = new AbortController()
-const checked = { keys: [signer.public], drop: false, signal }
+const checked = { keys: [signer.public], drop: false, signal, report: () => undefined }
 
 test('a cache as it was pushed has no problems, whatever else lies there', async t => {
   const { store, storage, files } = await sharedCache(t)
@@ -55,8 +55,8 @@ test('no garbage of the store is collected while a cache is verified beside it',
   await verifyCache(store, watching, checked)
   t.deepEqual(new Set(locks), new Set([undefined]))
   const collecting = tryStoreLock(store, 'store')
-  const { promise: waiting, resolve: onWait } = Promise.withResolvers<void>()
-  const verified = verifyCache(store, storage, { ...checked, onWait })
+  const { promise: waiting, resolve: report } = Promise.withResolvers<unknown>()
+  const verified = verifyCache(store, storage, { ...checked, report })
   await waiting
   collecting?.release()
   t.deepEqual((await verified).problems, [])

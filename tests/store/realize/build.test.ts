@@ -39,7 +39,7 @@ test('an output that names itself has its own final path in it', async t => {
   const root = shellStep('self', 'echo "$out" >"$out"')
   const path = (await build([root])).get(root)?.out
   t.is(path && readFileSync(store.hostPath(path), 'utf8'), path && `${absolute(path)}\n`)
-  t.deepEqual(verify(store).problems, [])
+  t.deepEqual((await verify(store)).problems, [])
 })
 
 test('an output may be a symlink, and what uses it gets what it leads to', async t => {
@@ -52,7 +52,7 @@ test('an output may be a symlink, and what uses it gets what it leads to', async
   const realized = await build([user, link, file])
   const [path, input] = [user, file].map(drv => realized.get(drv)?.out)
   t.is(path && readFileSync(store.hostPath(path), 'utf8'), input && `text${absolute(input)}/a\n`)
-  t.deepEqual(verify(store).problems, [])
+  t.deepEqual((await verify(store)).problems, [])
 })
 
 test('an output may refer to another one, and not each to the other', async t => {
@@ -84,7 +84,7 @@ test('each file of several outputs is written once', async t => {
   const outputs = realized.get(root)
   t.deepEqual(outputs?.doc && store.head(outputs.doc)?.references, [outputs?.dev])
   t.deepEqual(outputs?.dev && store.head(outputs.dev)?.references, [outputs?.out])
-  t.deepEqual(verify(store).problems, [])
+  t.deepEqual((await verify(store)).problems, [])
 })
 
 test('a build that fails is told of with its exit code, its last lines and its log', async t => {

@@ -34,7 +34,7 @@ test('what a colleague has built is taken from the cache, and nothing that it wa
   t.deepEqual(steps(events), ['leaf-1 substituted'])
   t.deepEqual(outputs, theirs.trace(hashDerivation(leaf))?.outputs)
   t.is(store.paths().length, 1)
-  t.deepEqual(verify(store).problems, [])
+  t.deepEqual((await verify(store)).problems, [])
 })
 
 test('what comes from a cache was not made here, also where a build of it failed before', async t => {
@@ -51,7 +51,7 @@ test('what an object refers to comes with it', async t => {
   const { store, events } = await realizing(t, middle, [cache])
   t.deepEqual(steps(events), ['middle-1 substituted'])
   t.is(store.paths().length, 2)
-  t.deepEqual(verify(store).problems, [])
+  t.deepEqual((await verify(store)).problems, [])
 })
 
 test('the next run finds everything here, and asks no cache', async t => {
@@ -71,7 +71,7 @@ test('a step whose inputs come out as they were is taken from the cache by what 
   const again = filesStep('leaf', { b: 'text' }, { middle: infoStep('middle', { files: changed }) })
   const { events, store } = await realizing(t, again, [cache])
   t.deepEqual(steps(events), ['files-1 built', 'middle-1 substituted', 'leaf-1 substituted'])
-  t.deepEqual(verify(store).problems, [])
+  t.deepEqual((await verify(store)).problems, [])
 })
 
 test('what one signs is nothing to who trusts another', async t => {
@@ -211,7 +211,7 @@ test('a cache whose objects are damaged is named, and the next one is asked', as
   t.deepEqual(steps(alone.events), ['files-1 built', 'middle-1 built', 'leaf-1 built'])
   t.regex(warnings(alone.events)[0] ?? '', /^the cache bad is not used: /)
   t.is(warnings(alone.events).length, 1)
-  t.deepEqual(verify(alone.store).problems, [])
+  t.deepEqual((await verify(alone.store)).problems, [])
 
   const both = await realizing(t, leaf, [bad, cache])
   t.deepEqual(steps(both.events), ['leaf-1 substituted'])
@@ -226,7 +226,7 @@ test('a signature that was changed is a miss that is told', async t => {
   const { events, store } = await realizing(t, leaf, [cache])
   t.is(steps(events).at(-1), 'leaf-1 built')
   t.regex(warnings(events)[0] ?? '', /signature/)
-  t.deepEqual(verify(store).problems, [])
+  t.deepEqual((await verify(store)).problems, [])
 })
 
 test('the plan says what is substituted', async t => {

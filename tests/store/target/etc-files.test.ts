@@ -71,7 +71,7 @@ for (const [what, place] of [
       },
     ])
     t.is(currentGeneration(machine.store).number, 2)
-    t.deepEqual(verify(machine.store).problems, [])
+    t.deepEqual((await verify(machine.store)).problems, [])
     await rollBack(machine, 1, watching())
     t.is(lstatSync(at(machine, 'web')).ino, before.ino)
   })

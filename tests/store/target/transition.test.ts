@@ -319,7 +319,7 @@ for (const how of ['halt', 'EIO', 'ENOSPC'] as const) {
       t.deepEqual(namesIn(again), number === 2 ? ['base', 'web'] : ['base'], after)
       t.is(exists(machine, 'web/web.conf'), number === 2, after)
       t.deepEqual(hiddenBelow(join(machine.root, 'etc')), [], after)
-      t.deepEqual(verify(again.store).problems, [], after)
+      t.deepEqual((await verify(again.store)).problems, [], after)
       // What was interrupted can be done again.
       const next = await transition(again, web, { ...watching(), made })
       t.deepEqual(namesIn(again), ['base', 'web'], after)
