@@ -19,11 +19,11 @@ export function findObject(store: Store, text: string): StorePath {
   throw new MixosError('OBJECT_UNKNOWN', `${text} is not an object of the store ${store.directory}`)
 }
 
-/** What a package produced. Throws OBJECT_UNKNOWN where it was not realized yet. */
-export function outputsOf(store: Store, name: string, drv: Derivation): Outputs {
+/** What a package produced. Throws OBJECT_UNKNOWN where it was not realized yet, and says that `command` does it. */
+export function outputsOf(store: Store, drv: Derivation, command: string): Outputs {
   const trace = store.trace(hashDerivation(drv))
   if (trace) return trace.outputs
   throw new MixosError('OBJECT_UNKNOWN', `${labelOf(drv)} is not in the store`, {
-    hint: `make it with: mixos realize ${name}`,
+    hint: `make it with: ${command}`,
   })
 }

@@ -24,6 +24,14 @@ export function namedPackages(
   return new Map(names.map(name => [name, packageOrFile(packages, name)]))
 }
 
+/** How the user makes them, for hints. */
+export function realizeCommand(
+  names: readonly string[],
+  { file }: { readonly file: string | undefined },
+): string {
+  return ['mixos realize', ...names, ...(file === undefined ? [] : ['-f', file])].join(' ')
+}
+
 function packageOrFile(packages: PackageSet, name: string): Derivation {
   const isFile = name.endsWith(MIXPKG) && !packages.names.includes(name)
   return isFile ? mixpkg(packages.get(name.slice(0, -MIXPKG.length))) : packages.get(name)

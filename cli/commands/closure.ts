@@ -4,7 +4,7 @@ import { fileOption, jsonFlag, name } from '../args.ts'
 import { type Context, requireHome } from '../context.ts'
 import { bytes, table } from '../format.ts'
 import { findObject, isStorePath, outputsOf } from '../objects.ts'
-import { loadPackages } from '../recipes.ts'
+import { loadPackages, realizeCommand } from '../recipes.ts'
 import type { Answer } from '../report.ts'
 
 export function closure(context: Context) {
@@ -23,9 +23,11 @@ export function closure(context: Context) {
     ],
     handler: async ({ name, size, file }): Promise<Answer> => {
       const store = await requireHome(context)
-      const roots = isStorePath(name)
-        ? [findObject(store, name)]
-        : Object.values(outputsOf(store, name, (await loadPackages(context, { file })).get(name)))
+      const outputsNamed = async () => {
+        const drv = (await loadPackages(context, { file })).get(name)
+        return Object.values(outputsOf(store, drv, realizeCommand([name], { file })))
+      }
+      const roots = isStorePath(name) ? [findObject(store, name)] : await outputsNamed()
       const paths = [...objectClosure(store, roots)].sort()
       if (!size) {
         return { text: paths.map(path => store.hostPath(path)).join('\n'), record: { paths } }

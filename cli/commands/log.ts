@@ -5,7 +5,7 @@ import { hashDerivation } from '../../graph/hash.ts'
 import { logPath } from '../../store/realize/logs.ts'
 import { fileOption, jsonFlag, name } from '../args.ts'
 import { type Context, requireHome } from '../context.ts'
-import { loadPackages } from '../recipes.ts'
+import { loadPackages, realizeCommand } from '../recipes.ts'
 import type { Answer } from '../report.ts'
 import { printable } from '../terminal.ts'
 
@@ -23,12 +23,13 @@ export function log(context: Context) {
       const text = store.host.files.read(path)?.toString('utf8')
       if (text !== undefined)
         return { text: printable(text).replace(/\n$/, ''), record: { path, text } }
+      const command = realizeCommand([name], { file })
       const [why, hint] = store.trace(hash)
         ? [
             'it came from a cache, or from an earlier build of the same inputs',
-            `build it once more with: mixos realize ${name} --check`,
+            `build it once more with: ${command} --check`,
           ]
-        : ['it was not built here', `build it with: mixos realize ${name}`]
+        : ['it was not built here', `build it with: ${command}`]
       throw new MixosError('OBJECT_UNKNOWN', `there is no log of ${labelOf(drv)}: ${why}`, { hint })
     },
   })

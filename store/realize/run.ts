@@ -351,6 +351,6 @@ function ranksOf({ steps }: Plan): Map<Derivation, number> {
 
 function notKept(drv: Derivation): MixosError {
   return new MixosError('OBJECT_UNKNOWN', `no cache gave ${labelOf(drv)}, though one promised it`, {
-    hint: `look at: mixos cache info; or build it: mixos realize ${drv.name}`,
+    hint: 'look at: mixos cache info; or build it, with mixos realize',
   })
 }

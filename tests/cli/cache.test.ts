@@ -26,7 +26,7 @@ test('a colleague takes from a cache what was pushed to it, and builds nothing',
   const log = await bob.mixos('log', 'greeting', ...FILE)
   t.regex(
     log.stderr,
-    /^error: there is no log of greeting-1: it came from a cache, .*\nhint: .*--check/,
+    /^error: there is no log of greeting-1: it came from a cache, .*\nhint: .*realize greeting -f mine.ts --check\n/,
   )
   t.is((await bob.mixos('verify')).code, 0)
 })
@@ -146,7 +146,7 @@ test('what is not realized is not pushed', async t => {
   await alice.mixos('realize', 'farewell', ...FILE)
   const { code, stderr } = await alice.mixos('cache', 'push', 'greeting', ...FILE, '--to', 'cache')
   t.is(code, 2)
-  t.regex(stderr, /greeting is not realized\nhint: first run: mixos realize greeting/)
+  t.regex(stderr, /greeting is not realized\nhint: first run: mixos realize greeting -f mine.ts\n/)
   t.false(existsSync(join(alice.directory, 'cache')))
 })
 

@@ -216,7 +216,10 @@ test('closure --size adds up what a package needs', async t => {
   await mixos('realize', 'farewell', ...FILE)
   const unknown = await mixos('closure', 'greeting', ...FILE)
   t.is(unknown.code, 1)
-  t.regex(unknown.stderr, /^error: greeting-1 is not in the store\nhint: .*mixos realize greeting/)
+  t.regex(
+    unknown.stderr,
+    /^error: greeting-1 is not in the store\nhint: .*mixos realize greeting -f mine.ts\n/,
+  )
   const path = (await mixos('realize', 'greeting', ...FILE)).stdout.trim()
   t.is((await mixos('closure', path, '--size')).stdout, `5 bytes  ${path}\n5 bytes  together\n`)
 })

@@ -7,7 +7,7 @@ import { cachesOf } from '../../caches.ts'
 import { type Context, openHome } from '../../context.ts'
 import { plural } from '../../format.ts'
 import { describeRealized, linksOf } from '../../realized.ts'
-import { loadPackages, namedPackages } from '../../recipes.ts'
+import { loadPackages, namedPackages, realizeCommand } from '../../recipes.ts'
 import type { Answer } from '../../report.ts'
 import { planWith, realizeAll } from '../../run.ts'
 
@@ -42,7 +42,7 @@ async function run(context: Context, args: Args): Promise<Answer> {
   if (lacking.length > 0) {
     const labels = lacking.map(({ derivation }) => labelOf(derivation)).join(', ')
     throw new MixosError('OBJECT_UNKNOWN', `no cache that you trust has ${labels}`, {
-      hint: `build it: mixos realize ${args.names.join(' ')} (${plural(missing.length, 'step')}), or look at: mixos cache info`,
+      hint: `build it: ${realizeCommand(args.names, args)} (${plural(missing.length, 'step')}), or look at: mixos cache info`,
     })
   }
   const links = linksOf(context, named, undefined)

@@ -5,7 +5,7 @@ import { openToWrite } from '../../caches.ts'
 import { type Context, requireHome } from '../../context.ts'
 import { bytes, plural } from '../../format.ts'
 import { signingKey } from '../../keys.ts'
-import { loadPackages, namedPackages } from '../../recipes.ts'
+import { loadPackages, namedPackages, realizeCommand } from '../../recipes.ts'
 import type { Answer } from '../../report.ts'
 
 export function push(context: Context) {
@@ -54,7 +54,10 @@ async function run(context: Context, args: Args): Promise<Answer> {
     const isHere = new Set(traces.map(({ derivation }) => derivation))
     const missing = [...named].find(([, drv]) => !isHere.has(hashDerivation(drv)))
     if (missing)
-      throw badArgument(`${missing[0]} is not realized`, `first run: mixos realize ${missing[0]}`)
+      throw badArgument(
+        `${missing[0]} is not realized`,
+        `first run: ${realizeCommand([missing[0]], args)}`,
+      )
     return push(store, storage, traces, { key, signal, report })
   }
   try {

@@ -17,7 +17,7 @@ import {
 } from '../../args.ts'
 import { absolute, type Context, openHome } from '../../context.ts'
 import { bytes, plural } from '../../format.ts'
-import { loadPackages, namedPackages } from '../../recipes.ts'
+import { loadPackages, namedPackages, realizeCommand } from '../../recipes.ts'
 import type { Answer } from '../../report.ts'
 import { repositoryKeysDirectory } from '../../repository-keys.ts'
 
@@ -106,7 +106,7 @@ async function run(context: Context, args: Args): Promise<Answer> {
       bytes: written,
     } = await publish(store, {
       directory,
-      packages: await objectsOf(store, named),
+      packages: await objectsOf(store, named, args),
       keep: !args.only,
       keys,
       now: host.now(),
@@ -174,6 +174,7 @@ function checkSomething(
 async function objectsOf(
   store: Store,
   named: ReadonlyMap<string, Derivation>,
+  args: Args,
 ): Promise<StorePath[]> {
   const { hashDerivation } = await import('../../../graph/hash.ts')
   const missing: string[] = []
@@ -185,6 +186,6 @@ async function objectsOf(
   if (missing.length === 0) return paths
   throw badArgument(
     `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} not realized`,
-    `first run: mixos realize ${missing.join(' ')}`,
+    `first run: ${realizeCommand(missing, args)}`,
   )
 }
