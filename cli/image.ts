@@ -71,7 +71,8 @@ function imageAt({ files }: Host, { name, path }: Pick<Wanted, 'name' | 'path'>)
   throw notAnImage(name, `${path} is not a file and holds no single .iso`)
 }
 
-// ECMA-119, section 8.1: the first volume descriptor. UEFI, section 5.3.2: the header of a GPT, which an ISO may have too.
+// ECMA-119, section 8.1: the first volume descriptor. UEFI,
+// section 5.3.2: the header of a GPT, which an ISO may have too.
 const SIGNATURES = [
   ['cd', 0x8001, 'CD001'],
   ['disk', 0x200, 'EFI PART'],

@@ -6,7 +6,9 @@ import type { Program } from './command-line.ts'
 import { type MixContext, rootOf } from './mix/context.ts'
 import { runProgram } from './program.ts'
 
-/** Those that add to the store, or take from it. Going back does neither, and works without the programs of the system. */
+/**
+ * Those that add to the store, or take from it. Going back does neither, and works without the programs of the system.
+ */
 const CHANGING = new Set(['install', 'remove', 'upgrade', 'gc'])
 const isChanging = (command: string, options: readonly string[]): boolean =>
   command === 'verify'

@@ -10,7 +10,10 @@ export interface Machine {
   readonly firmware: 'bios' | 'uefi'
   /** In MiB. */
   readonly memory: number
-  /** What the machine's network card leads to: what this host reaches. Undefined for no card, and a sandbox without network. */
+  /**
+   * What the machine's network card leads to: what this host
+   * reaches. Undefined for no card, and a sandbox without network.
+   */
   readonly network: Network | undefined
 }
 

@@ -27,7 +27,9 @@ export async function confirm(lines: readonly string[], conversation: Conversati
   throw new MixosError('CANCELLED', 'nothing was changed')
 }
 
-/** What the user types; undefined for Ctrl-C and Ctrl-D, which close the interface to the terminal, and for a signal. */
+/**
+ * What the user types; undefined for Ctrl-C and Ctrl-D, which close the interface to the terminal, and for a signal.
+ */
 async function replyTo(
   question: string,
   { input, output, signal }: Conversation,

@@ -38,8 +38,9 @@ export function requestLog({ report }: Context): (request: Answered) => void {
 }
 
 /**
- * Keeps the space for young objects as small as it is at the start of the process. V8 would let it grow with the garbage of
- * thousands of small answers a second: a server of 16 connections took 256 MB, and so takes 156, at the same speed.
+ * Keeps the space for young objects as small as it is at the start of the process.
+ * V8 would let it grow with the garbage of thousands of small answers a second: a
+ * server of 16 connections took 256 MB, and so takes 156, at the same speed.
  */
 export function saveMemory(): void {
   setFlagsFromString('--semi-space-growth-factor=1')

@@ -93,9 +93,9 @@ function ifValid<T>(parse: () => T): T | undefined {
 }
 
 /**
- * Deletes what no root needs, and what crashes left behind. Waits until nothing realizes in the store and keeps
- * others from starting. Order: traces, then records, referrers first, then trees. So a crash leaves no record of
- * a half-deleted object, and none that refers to what is gone. Needs no free space. What cannot be deleted keeps nothing
+ * Deletes what no root needs, and what crashes left behind. Waits until nothing realizes in the store and keeps others
+ * from starting. Order: traces, then records, referrers first, then trees. So a crash leaves no record of a
+ * half-deleted object, and none that refers to what is gone. Needs no free space. What cannot be deleted keeps nothing
  * else from it, and is FILE_UNAVAILABLE in the end. Throws RECORD_INVALID, and deletes nothing, where the record of
  * something that a root needs is damaged or missing; CANCELLED where `signal` aborts, and the next one goes on.
  */

@@ -64,7 +64,9 @@ export interface Files {
   sync(path: string): Promise<void>
   /** Makes what was synced visible to a boot loader too, which reads the file system of `path` without its journal. */
   checkpoint(path: string): void
-  /** An advisory lock of the file or of one byte of it, which ends with the process; false where another is in the way. */
+  /**
+   * An advisory lock of the file or of one byte of it, which ends with the process; false where another is in the way.
+   */
   tryLock(fd: number, how: 'shared' | 'exclusive', byte?: number): boolean
 }
 

@@ -39,9 +39,10 @@ export async function planOf(
 /**
  * Makes the outputs of the roots exist: reuses what is there, else fetches and builds, several at a time.
  *
- * Any number of processes may realize in one store at once; each step is taken by one of them, and the others
- * wait for it. Throws the first failure after all that runs has ended; with `keepGoing`, after all that can
- * be done is done. The roots that were made are linked first. Aborting `signal` ends running builds and throws CANCELLED. What was finished stays.
+ * Any number of processes may realize in one store at once; each step is taken by one of
+ * them, and the others wait for it. Throws the first failure after all that runs has ended;
+ * with `keepGoing`, after all that can be done is done. The roots that were made are linked
+ * first. Aborting `signal` ends running builds and throws CANCELLED. What was finished stays.
  */
 export async function realize(
   store: Store,

@@ -5,7 +5,10 @@ import { asStoreError, readOnly } from './store-error.ts'
 
 const VERSION = '1\n'
 
-/** Makes a store of the directory, if it is missing or empty; completes one of which directories are missing. Throws as openStore. */
+/**
+ * Makes a store of the directory, if it is missing or empty; completes
+ * one of which directories are missing. Throws as openStore.
+ */
 export function makeLayout(host: Host, layout: Layout): void {
   const { files } = host
   const { directory } = layout

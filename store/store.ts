@@ -72,8 +72,8 @@ export interface Prepared {
   /** Of the candidates, those that it names. */
   readonly references: readonly StorePath[]
   /**
-   * Makes it an object; one that is here stays as it is, unless it is to be replaced: then it is there, with its record,
-   * at every moment, whole or as it was. Durable when it resolves.
+   * Makes it an object; one that is here stays as it is, unless it is to be replaced: then it
+   * is there, with its record, at every moment, whole or as it was. Durable when it resolves.
    */
   commit(options?: { readonly replace: boolean }): Promise<void>
   discard(): void

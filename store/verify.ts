@@ -74,7 +74,10 @@ export async function verify(store: Store, options: VerifyOptions = {}): Promise
   }
 }
 
-/** To be called after each piece that was read, with its bytes: lets others have their turn, and ends where that is wanted. */
+/**
+ * To be called after each piece that was read, with its bytes:
+ * lets others have their turn, and ends where that is wanted.
+ */
 type Read = (bytes: number) => Promise<void>
 
 function reader(

@@ -5,10 +5,10 @@ import type { MixContext } from './context.ts'
 const MARK = 'MIX_STORE_IS_WRITABLE'
 
 /**
- * The store is mounted read-only, for every process but one that adds to it: this runs the program once more, where that
- * mount is gone, and resolves with how that ended. A mount that may be written to would not do, since nothing can be
- * moved into it from beside it. Undefined where the store can be written to as it is. Throws STORE_READ_ONLY for who may
- * not do that.
+ * The store is mounted read-only, for every process but one that adds to it: this runs the
+ * program once more, where that mount is gone, and resolves with how that ended. A mount that
+ * may be written to would not do, since nothing can be moved into it from beside it. Undefined
+ * where the store can be written to as it is. Throws STORE_READ_ONLY for who may not do that.
  */
 export async function rerunWithWritableStore({
   host,

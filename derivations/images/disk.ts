@@ -22,8 +22,8 @@ export interface DiskSpec extends RootTreeSpec {
  * A disk with an installed system that starts by BIOS and by UEFI: a GPT of GRUB's own partition, the EFI partition,
  * and the root, an ext4 file system. All of it can be changed, and stays.
  *
- * A hash of what is on it gives the UUIDs. The kernel and the initramfs come from the generation that is started, through
- * the link `/mix/profiles/system/N`.
+ * A hash of what is on it gives the UUIDs. The kernel and the initramfs come from
+ * the generation that is started, through the link `/mix/profiles/system/N`.
  */
 export function disk(spec: DiskSpec): Derivation {
   const { version, seeds, grubImages, e2fsprogs, utilLinux, commandLine, megabytes = 1024 } = spec

@@ -3,7 +3,10 @@ import type { Lock } from '../../graph/lock.ts'
 import { pinned, pinnedVersion } from '../build-support/pinned.ts'
 import { type TargetTools, targetPackage } from '../build-support/target-package.ts'
 
-/** Those of Mozilla's that are trusted for servers, as one file. It is the user's once changed: certificates can be added. */
+/**
+ * Those of Mozilla's that are trusted for servers, as one file.
+ * It is the user's once changed: certificates can be added.
+ */
 export function caCertificates(lock: Lock, tools: TargetTools): Derivation {
   return targetPackage({
     ...tools,

@@ -9,7 +9,10 @@ export interface Init {
   readonly consoles: readonly string[]
   /** The day of that version, such as `2026-11-23`: the clock is never before it. */
   readonly released: string
-  /** Scripts by file name, of which `start.sh`, `booted.sh`, `stop.sh`, `console.sh`, `services.sh` and `log.sh` are used. */
+  /**
+   * Scripts by file name, of which `start.sh`, `booted.sh`,
+   * `stop.sh`, `console.sh`, `services.sh` and `log.sh` are used.
+   */
   readonly init: Readonly<Record<string, string>>
   /** What each service runs, by file name, such as `dhcp.sh`. */
   readonly services: Readonly<Record<string, string>>

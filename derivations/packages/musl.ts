@@ -6,8 +6,8 @@ import { script } from '../build-support/script.ts'
 import { plainPackage } from '../build-support/target-package.ts'
 
 /**
- * The C library: in `lib`, the library itself, which is the loader of every program too, and `ldd`; in the output `dev`,
- * the headers, start files and static libraries, which a target never sees.
+ * The C library: in `lib`, the library itself, which is the loader of every program too, and `ldd`;
+ * in the output `dev`, the headers, start files and static libraries, which a target never sees.
  *
  * The fixes that upstream published after the release come from the patches that Debian carries.
  */

@@ -3,7 +3,9 @@ import type { Lock } from '../../graph/lock.ts'
 import { pinned, pinnedVersion } from '../build-support/pinned.ts'
 import { type TargetTools, targetPackage } from '../build-support/target-package.ts'
 
-/** The library for text in bytes and UTF-8. It compiles no code at run time: memory is never writable and executable. */
+/**
+ * The library for text in bytes and UTF-8. It compiles no code at run time: memory is never writable and executable.
+ */
 export function pcre2(lock: Lock, tools: TargetTools): Derivation {
   return targetPackage({
     ...tools,

@@ -17,7 +17,8 @@ export function tzdata(lock: Lock, tools: TargetTools): Derivation {
   })
 }
 
-// glibc would generate the two empty headers. Zones with several names come as hard links, which an object does not have.
+// glibc would generate the two empty headers. Zones with several
+// names come as hard links, which an object does not have.
 const build = `
 tar -xf "$source"
 mkdir zic

@@ -40,7 +40,10 @@ export function* newc(
   yield header({ inode: 0, mode: 0, links: 1, mtime: 0, size: 0, device: [0, 0], path: end })
 }
 
-/** Character devices from lines such as `dev/console c 5 1 600`: path, kind, major, minor, mode in octal. Throws DERIVATION_INVALID. */
+/**
+ * Character devices from lines such as `dev/console c 5 1 600`: path,
+ * kind, major, minor, mode in octal. Throws DERIVATION_INVALID.
+ */
 export function parseDevices(text: string): NewcEntry[] {
   const lines = text.split('\n').filter(line => line.trim() !== '')
   return lines.map(line => {

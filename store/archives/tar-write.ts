@@ -15,7 +15,9 @@ const BLOCK = 512
 /** A file's largest size in the header of ustar: eleven octal digits. */
 const LARGEST = 8 ** 11 - 1
 
-/** An archive in the format ustar, with a header of pax for what does not fit: no owner, no time, the same every time. */
+/**
+ * An archive in the format ustar, with a header of pax for what does not fit: no owner, no time, the same every time.
+ */
 export function* tarOf(entries: Iterable<TarEntry>): Generator<Uint8Array> {
   for (const entry of entries) {
     yield* headersOf(entry)

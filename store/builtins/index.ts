@@ -2,8 +2,8 @@ import type { Derivation } from '../../graph/derivation.ts'
 import { MixosError } from '../../graph/error.ts'
 import type { Builtin } from './builtin.ts'
 
-// Each is loaded when first used: a run with nothing to do loads none. No hash covers what they do, so one that comes to
-// write something else gets another name, such as builtin:profile-2.
+// Each is loaded when first used: a run with nothing to do loads none. No hash covers what they
+// do, so one that comes to write something else gets another name, such as builtin:profile-2.
 const loaders: Readonly<Record<string, () => Promise<Builtin>>> = {
   'builtin:closure-info': async () => (await import('./closure-info.ts')).closureInfo,
   'builtin:fetch-url': async () => (await import('./fetch-url.ts')).fetchUrl,

@@ -25,8 +25,8 @@ const CREDENTIALS: Record<Scheme, string> = {
 }
 
 /**
- * What an address names: a path, or a URL. Throws BAD_ARGUMENT for one that names no place where a cache could be, and for
- * one with credentials in it.
+ * What an address names: a path, or a URL. Throws BAD_ARGUMENT for one that
+ * names no place where a cache could be, and for one with credentials in it.
  */
 export function locationOf(address: string): CacheLocation {
   if (address === '') throw new MixosError('BAD_ARGUMENT', 'the address of a cache is empty')

@@ -30,10 +30,10 @@ export interface CollectedCache {
 const READS = 64
 
 /**
- * Deletes what no kept trace leads to, nor a package that the cache offers as a repository. Traces go first, then
- * objects, then packs: whoever reads meanwhile, or after a crash, finds all or nothing, and counts what is gone as a
- * miss. What is there is looked at again ahead of the traces and ahead of the objects, so that what is signed or renewed
- * up to then stays, with all that it leads to.
+ * Deletes what no kept trace leads to, nor a package that the cache offers as a repository. Traces go
+ * first, then objects, then packs: whoever reads meanwhile, or after a crash, finds all or nothing,
+ * and counts what is gone as a miss. What is there is looked at again ahead of the traces and ahead
+ * of the objects, so that what is signed or renewed up to then stays, with all that it leads to.
  *
  * Throws CACHE_FOREIGN for what is no cache, or none that we can read, and CACHE_INVALID, before anything is
  * deleted, where a kept trace or a live object's index is damaged: what they refer to cannot be told.

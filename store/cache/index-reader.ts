@@ -14,7 +14,10 @@ export interface IndexReader {
 
 // Enough to hide the way to a server on another continent.
 const LOOKUPS = 64
-/** Bytes, of several thousand files. A larger index may be a trap that takes memory and time, so there are few at a time. */
+/**
+ * Bytes, of several thousand files. A larger index may be a
+ * trap that takes memory and time, so there are few at a time.
+ */
 const SMALL = 1 << 20
 const LARGE_ONES = 2
 

@@ -62,8 +62,8 @@ function latestFirst(
 }
 
 /**
- * The label without the version, as far as it tells: the last parts that begin with a digit, from the first with a dot on
- * where there is one. So gcc-14-base-14.2.0-19 is of gcc-14-base. What follows is an output.
+ * The label without the version, as far as it tells: the last parts that begin with a digit, from the first
+ * with a dot on where there is one. So gcc-14-base-14.2.0-19 is of gcc-14-base. What follows is an output.
  */
 function nameOf(path: StorePath): string {
   const parts = labelOfPath(path).split('-')

@@ -129,8 +129,8 @@ function parse(bytes: Uint8Array, where: string, expected?: StorePath): ObjectIn
 }
 
 /**
- * What JSON makes of a list of nothing takes ten times its text, and of a field not much less; so they are counted before
- * it is parsed. In an index, none takes less than this with what is in it.
+ * What JSON makes of a list of nothing takes ten times its text, and of a field not much less; so
+ * they are counted before it is parsed. In an index, none takes less than this with what is in it.
  */
 function isSparse(bytes: Uint8Array): boolean {
   let count = 0

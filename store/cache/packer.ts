@@ -43,7 +43,8 @@ interface Pack {
 }
 
 /**
- * `write` gets each pack with its BLAKE3. When it fails, so does all that waits for the pack, and nothing more is taken.
+ * `write` gets each pack with its BLAKE3. When it fails, so
+ * does all that waits for the pack, and nothing more is taken.
  */
 export function packerOf(write: (hash: string, pack: Buffer) => Promise<void>): Packer {
   let open: Pack | undefined

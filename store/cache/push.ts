@@ -74,8 +74,8 @@ export async function push(
 }
 
 /**
- * The same for objects alone, of which nothing is said: their paths are hashes. Whoever then names them, where collections
- * look, calls it again.
+ * The same for objects alone, of which nothing is said: their paths are
+ * hashes. Whoever then names them, where collections look, calls it again.
  */
 export async function pushObjects(
   store: Store,
@@ -191,8 +191,8 @@ function indexWriter(
 }
 
 /**
- * What the cache has of other versions of objects that it lacks, to be asked for in their order, by their place in it. The
- * indexes are looked up ahead, each once.
+ * What the cache has of other versions of objects that it lacks, to be asked for in
+ * their order, by their place in it. The indexes are looked up ahead, each once.
  */
 function reusableIn(
   store: Store,

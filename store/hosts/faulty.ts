@@ -15,7 +15,9 @@ export type Change = Exclude<
   | 'tryLock'
 >
 
-/** Calls `before` ahead of every change of the disk, with the path it is about; what `before` throws, the change throws. */
+/**
+ * Calls `before` ahead of every change of the disk, with the path it is about; what `before` throws, the change throws.
+ */
 export function watchedHost(host: Host, before: (change: Change, path: string) => void): Host {
   const { files } = host
   // Data is written to descriptors; what they were opened for says more.

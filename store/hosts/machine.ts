@@ -108,7 +108,9 @@ const files: Omit<Files, keyof Runtime> = {
   },
 }
 
-/** Of an exchange: not known to the kernel, not to the file system, or not for a directory that lies in a lower layer. */
+/**
+ * Of an exchange: not known to the kernel, not to the file system, or not for a directory that lies in a lower layer.
+ */
 export const NO_EXCHANGE: readonly string[] = ['ENOSYS', 'EINVAL', 'EXDEV']
 
 /** The real machine, as far as it is the same for every runtime with Node's modules. */

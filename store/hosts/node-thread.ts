@@ -1,6 +1,6 @@
 /**
- * Milliseconds in which this thread had nothing to do but wait, since some moment. What time others took is a difference of
- * it: while we compute, what they sent waits for us.
+ * Milliseconds in which this thread had nothing to do but wait, since some moment. What
+ * time others took is a difference of it: while we compute, what they sent waits for us.
  */
 export function idleTime(): number {
   return performance.eventLoopUtilization().idle

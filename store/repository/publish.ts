@@ -66,8 +66,8 @@ const DAY = 24 * 60 * 60 * 1000
 const RENEWAL = 60 * DAY
 
 /**
- * Makes a directory offer these packages, or these too: it is a cache of their closures with a signed index. Each file is
- * written before what refers to it and `timestamp.json` last, so that at every moment, also after a crash, a
+ * Makes a directory offer these packages, or these too: it is a cache of their closures with a signed index. Each
+ * file is written before what refers to it and `timestamp.json` last, so that at every moment, also after a crash, a
  * client finds the old index whole or the new one. Publishing again goes on. One process at a time for a directory.
  *
  * Throws PACKAGE_INVALID for an object that is no package, PACKAGE_CONFLICT for two of one name and version, and

@@ -31,12 +31,12 @@ export interface Published {
 }
 
 /**
- * Reads what the directory offers, and believes what the keys have signed that its root metadata names. With root keys, one
- * of them must have signed that metadata: then whoever can write to the directory alone cannot have anything signed by the
- * next publication. Times are not looked at, since what has expired is what is signed anew.
+ * Reads what the directory offers, and believes what the keys have signed that its root metadata names. With root
+ * keys, one of them must have signed that metadata: then whoever can write to the directory alone cannot have
+ * anything signed by the next publication. Times are not looked at, since what has expired is what is signed anew.
  *
- * Throws REPOSITORY_INVALID, naming the file, for what `publish` would not have written, and KEY_INVALID where the keys are
- * not those that clients of the repository believe.
+ * Throws REPOSITORY_INVALID, naming the file, for what `publish` would not have written,
+ * and KEY_INVALID where the keys are not those that clients of the repository believe.
  */
 export async function readPublished(
   storage: CacheStorage,

@@ -10,8 +10,8 @@ const directoryOf = ({ root }: Machine): string => join(root, 'boot/grub')
 const environmentOf = (machine: Machine): string => join(directoryOf(machine), 'grubenv')
 
 /**
- * Lets the boot loader know which generations there are, but for one that is about to go, and which one is current. No-op
- * for a machine that was not started from its own disk. Durable, also for the boot loader, when it resolves.
+ * Lets the boot loader know which generations there are, but for one that is about to go, and which one is current.
+ * No-op for a machine that was not started from its own disk. Durable, also for the boot loader, when it resolves.
  */
 export async function writeBootMenu(machine: Machine, going?: number): Promise<void> {
   const { store } = machine
@@ -32,7 +32,9 @@ export async function writeBootMenu(machine: Machine, going?: number): Promise<v
   files.checkpoint(directory)
 }
 
-/** The last generation that reached its login prompt, to which the boot loader returns; undefined where none is known. */
+/**
+ * The last generation that reached its login prompt, to which the boot loader returns; undefined where none is known.
+ */
 export function lastGood(machine: Machine): number | undefined {
   const text = machine.store.host.files.read(environmentOf(machine))?.toString()
   const number = /^good=(\d+)$/m.exec(text ?? '')?.[1]

@@ -16,8 +16,8 @@ export function linkedParent(machine: Machine, path: string): string | undefined
 }
 
 /**
- * What is on the way and can be gone neither through nor around, relative to `/etc`. A link of the user's is gone through:
- * unless somebody else made it, it leads nowhere, or into the store, where nothing may be written.
+ * What is on the way and can be gone neither through nor around, relative to `/etc`. A link of the user's is
+ * gone through: unless somebody else made it, it leads nowhere, or into the store, where nothing may be written.
  */
 export function obstacle(machine: Machine, path: string): string | undefined {
   const { host, layout } = machine.store

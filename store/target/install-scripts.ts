@@ -59,9 +59,9 @@ const LIMIT = 5 * 60
 const DRAIN = 500
 
 /**
- * Runs a package's own script, if it has one, with a fixed environment. It may run again after a power cut. It ends with
- * its shell: what that leaves running goes on by itself. Throws SCRIPT_FAILED with how it ended, also where it took too
- * long; it and all it started are then killed, as for the signal.
+ * Runs a package's own script, if it has one, with a fixed environment. It may run again after a power
+ * cut. It ends with its shell: what that leaves running goes on by itself. Throws SCRIPT_FAILED with
+ * how it ended, also where it took too long; it and all it started are then killed, as for the signal.
  */
 export async function runInstallScript(
   { store, root }: Machine,

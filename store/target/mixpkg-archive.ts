@@ -27,8 +27,8 @@ export interface Unpacking {
 }
 
 /**
- * Unpacks a `.mixpkg` file into a directory that does not exist yet. Throws PACKAGE_INVALID unless every entry is in its
- * place, and its checksum, the list of its files and its scripts are what its metadata says.
+ * Unpacks a `.mixpkg` file into a directory that does not exist yet. Throws PACKAGE_INVALID unless every
+ * entry is in its place, and its checksum, the list of its files and its scripts are what its metadata says.
  */
 export async function unpackMixpkg(
   host: Host,

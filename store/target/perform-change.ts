@@ -55,8 +55,8 @@ export async function perform(
 }
 
 /**
- * Throws PACKAGE_CONFLICT, with the way out, for two packages that bring one file, as far as it is known what they bring:
- * of those that are here.
+ * Throws PACKAGE_CONFLICT, with the way out, for two packages that bring
+ * one file, as far as it is known what they bring: of those that are here.
  */
 export function refuseSharedFiles(store: Store, { packages, added, replaced }: Change): void {
   const here = new Map(packages.filter(({ path }) => store.has(path)).map(one => [one.path, one]))

@@ -90,7 +90,9 @@ export function planChange(wish: Wish, known: Known): Change {
   return { ...change, replaced: [...change.replaced, ...own] }
 }
 
-/** The package manager's name. Whatever becomes of the system, there has to be one: it is upgraded, and nothing else. */
+/**
+ * The package manager's name. Whatever becomes of the system, there has to be one: it is upgraded, and nothing else.
+ */
 export const OWN = 'mix'
 
 /** What every machine starts with and cannot do without, and why. It is upgraded, and never removed. */

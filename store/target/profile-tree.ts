@@ -24,9 +24,9 @@ const TOPS = new Set(['bin', 'sbin', 'boot', 'etc', 'libexec', 'share'])
 export type RefuseBoth = (at: string, one: StorePath, other: StorePath) => MixosError
 
 /**
- * The links of a profile, by path: programs, from `bin` or `sbin`, are all in `bin`; `boot`, `etc`, `libexec` and
- * `share` keep their shape. A program that is a file comes before one that is only another name of a program, as all of BusyBox's are.
- * Otherwise two packages that bring one file are refused.
+ * The links of a profile, by path: programs, from `bin` or `sbin`, are all in `bin`; `boot`, `etc`,
+ * `libexec` and `share` keep their shape. A program that is a file comes before one that is only another
+ * name of a program, as all of BusyBox's are. Otherwise two packages that bring one file are refused.
  */
 export function profileLinks(
   store: Store,

@@ -33,9 +33,10 @@ export interface Repaired extends Verified {
 }
 
 /**
- * Fetches anew what is damaged or missing, and verifies again. What nobody offers gets its record anew if it is whole
- * otherwise, as a profile may be; else it stays as it is, and is among the problems. Each object is fetched and compared before the damaged one goes, and takes its place in one step. Throws as restoring from a cache does;
- * what was repaired by then stays so.
+ * Fetches anew what is damaged or missing, and verifies again. What nobody offers gets its record
+ * anew if it is whole otherwise, as a profile may be; else it stays as it is, and is among the
+ * problems. Each object is fetched and compared before the damaged one goes, and takes its place
+ * in one step. Throws as restoring from a cache does; what was repaired by then stays so.
  */
 export async function repair(store: Store, options: RepairOptions): Promise<Repaired> {
   const repaired: StorePath[] = []

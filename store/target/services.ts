@@ -23,8 +23,8 @@ export interface Service {
 }
 
 /**
- * `failing` is one that ended, and that its supervisor is about to start again; `unsupervised` one that is enabled, but that
- * the supervisor does not know of yet; `missing` one that is enabled, and starts once its package is installed.
+ * `failing` is one that ended, and that its supervisor is about to start again; `unsupervised` one that is enabled, but
+ * that the supervisor does not know of yet; `missing` one that is enabled, and starts once its package is installed.
  */
 export type ServiceState = 'running' | 'failing' | 'stopped' | 'unsupervised' | 'missing'
 
@@ -223,7 +223,10 @@ function statusOf(machine: Machine, directory: string): Pick<Service, 'state' | 
   return { state: isWanted ? 'failing' : 'stopped', pid: undefined }
 }
 
-/** Its supervisor makes this pipe when it starts. To see whether it is alive would take opening that, and perhaps waiting. */
+/**
+ * Its supervisor makes this pipe when it starts. To see whether
+ * it is alive would take opening that, and perhaps waiting.
+ */
 function isSupervised({ store: { host } }: Machine, directory: string): boolean {
   return host.files.lstat(join(directory, 'supervise/ok')) !== undefined
 }

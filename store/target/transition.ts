@@ -45,8 +45,8 @@ export interface TransitionOptions {
 /**
  * Makes a profile the system's: a new generation, pre-install scripts, the switch, files below `/etc`, post-install
  * scripts. A failing script undoes all of it. A power cut leaves the old generation or the new one current, and
- * `recover` does the rest. The profile, and all it refers to, has to be in the store. Throws SYSTEM_CHANGED where another
- * generation than `onto` is current by now: the profile would undo what somebody else has done.
+ * `recover` does the rest. The profile, and all it refers to, has to be in the store. Throws SYSTEM_CHANGED where
+ * another generation than `onto` is current by now: the profile would undo what somebody else has done.
  */
 export async function transition(
   machine: Machine,
@@ -145,7 +145,9 @@ export function oldGenerations(machine: Machine, keep: number): number[] {
   return numbers.slice(0, Math.max(0, numbers.length - keep)).filter(one => !kept.includes(one))
 }
 
-/** Completes or undoes what a power cut interrupted. Every change begins with it, and so does the start of the machine. */
+/**
+ * Completes or undoes what a power cut interrupted. Every change begins with it, and so does the start of the machine.
+ */
 export function recover(machine: Machine, options: TransitionOptions): Promise<void> {
   return changing(machine, options, async () => undefined)
 }

@@ -1,5 +1,5 @@
-// Run by hand: node tests/bench/mix.ts
-// What mix costs on a machine without emulation: start, memory, an installation beside tar, and what an upgrade fetches.
+// Run by hand: node tests/bench/mix.ts What mix costs on a machine without
+// emulation: start, memory, an installation beside tar, and what an upgrade fetches.
 import { execFile, execFileSync } from 'node:child_process'
 import { chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'

@@ -1,6 +1,6 @@
-// Run by hand: node tests/bench/plain.ts NAME...
-// What the engine adds to the plain tools: the last step of a package, built again by mixos, beside the same builder with
-// the same inputs in a bare bubblewrap, in turns. Whatever the step is made from is realized first.
+// Run by hand: node tests/bench/plain.ts NAME... What the engine adds to the plain tools:
+// the last step of a package, built again by mixos, beside the same builder with the same
+// inputs in a bare bubblewrap, in turns. Whatever the step is made from is realized first.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -215,7 +215,10 @@ export const notes1 = notes('1')
 export const notes2 = notes('2')
 `
 
-/** Numbers from 0 to 1, the same for the same seed: a linear congruential generator, with the constants of Numerical Recipes. */
+/**
+ * Numbers from 0 to 1, the same for the same seed: a linear
+ * congruential generator, with the constants of Numerical Recipes.
+ */
 function randomFrom(seed: number): () => number {
   let state = seed >>> 0
   return () => {

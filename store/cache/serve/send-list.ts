@@ -6,7 +6,9 @@ import { parseTarget } from './target.ts'
 
 const BATCH = 256
 
-/** Answers with a line of JSON for each file of the cache whose path begins with the prefix, and one with their number. */
+/**
+ * Answers with a line of JSON for each file of the cache whose path begins with the prefix, and one with their number.
+ */
 export async function sendList(
   exchange: Exchange,
   storage: Pick<WritableStorage, 'list'>,

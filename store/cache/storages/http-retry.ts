@@ -7,7 +7,9 @@ const NOT_NOW: ReadonlySet<number> = new Set([429, 502, 503, 504])
 /** Parts of the wait, before chance. */
 const PAUSES = [0.05, 0.15, 0.45]
 
-/** Asks again while the answer is "not now", and gives the last. The pauses take less than `wait` milliseconds together. */
+/**
+ * Asks again while the answer is "not now", and gives the last. The pauses take less than `wait` milliseconds together.
+ */
 export async function untilReady(
   ask: () => Promise<HttpAnswer>,
   { signal, wait }: { signal: AbortSignal; wait: number },
