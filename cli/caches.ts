@@ -68,7 +68,7 @@ export async function openToWrite(
     env: environment,
     directory,
     token: environment.MIXOS_CACHE_TOKEN || undefined,
-    ca: authority(host, environment, directory),
+    ca: await authorities(host, environment, directory),
   })
 }
 
@@ -89,7 +89,7 @@ export async function openToRead(
     env: setting.source === 'project' ? proxies : environment,
     directory,
     token: tokenOf(environment, setting),
-    ca: authority(host, environment, directory),
+    ca: await authorities(host, environment, directory),
   })
   const hint = deniedHint(setting)
   return hint === undefined ? storage : withDeniedHint(storage, hint)
@@ -138,17 +138,22 @@ function withDeniedHint(storage: CacheStorage, hint: string): CacheStorage {
   }
 }
 
-/** Without it, the server would be unknown: a misspelled name is said where it is. */
-function authority(
+/**
+ * Whom HTTPS believes, in PEM, where the user has an authority of their own: it and the public ones. Without it, the
+ * server would be unknown: a misspelled name is said where it is.
+ */
+async function authorities(
   { files }: Host,
   { MIXOS_CACHE_CA }: Environment,
   directory: string,
-): string | undefined {
+): Promise<string | undefined> {
   if (!MIXOS_CACHE_CA) return undefined
   const path = absolute(MIXOS_CACHE_CA, directory)
-  const text = files.lstat(path)?.isDirectory() ? undefined : files.read(path)?.toString()
-  if (text?.includes('-----BEGIN CERTIFICATE-----')) return text
-  throw new MixosError('BAD_ARGUMENT', `MIXOS_CACHE_CA: ${path} holds no certificate`, {
-    hint: 'name a PEM file with the certificate of the authority, or of the server itself',
-  })
+  const own = files.lstat(path)?.isDirectory() ? undefined : files.read(path)?.toString()
+  if (!own?.includes('-----BEGIN CERTIFICATE-----'))
+    throw new MixosError('BAD_ARGUMENT', `MIXOS_CACHE_CA: ${path} holds no certificate`, {
+      hint: 'name a PEM file with the certificate of the authority, or of the server itself',
+    })
+  const { getCACertificates } = await import('node:tls')
+  return [...getCACertificates(), own].join('\n')
 }

@@ -12,7 +12,7 @@ export interface OpenOptions {
   readonly directory: string
   /** For a web server; sent to this one alone. */
   readonly token?: string | undefined
-  /** A certificate authority in PEM, beside those that everybody trusts. */
+  /** The certificate authorities that are believed, in PEM; absent, those that everybody trusts. */
   readonly ca?: string | undefined
 }
 

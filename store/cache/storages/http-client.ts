@@ -15,7 +15,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 export interface ClientOptions {
   readonly patience: Patience
-  /** A certificate authority in PEM, beside those that everybody trusts. */
+  /** The certificate authorities that are believed, in PEM; absent, those that everybody trusts. */
   readonly ca?: string | undefined
 }
 
@@ -68,8 +68,7 @@ export function httpClient(env: Environment, options: ClientOptions): HttpClient
 
 async function connect(env: Environment, { ca, patience }: ClientOptions): Promise<Dispatcher> {
   const { EnvHttpProxyAgent } = await import('undici')
-  const { getCACertificates } = await import('node:tls')
-  const tls = { preferH2: true, ...(ca !== undefined && { ca: [...getCACertificates(), ca] }) }
+  const tls = { preferH2: true, ...(ca !== undefined && { ca }) }
   return new EnvHttpProxyAgent({
     // Empty, not absent: where they are absent, they are taken from the process.
     httpProxy: proxyOf(env, 'http_proxy'),

@@ -12,7 +12,7 @@ import { checkPath, checkPrefix } from './path.ts'
 export interface HttpOptions {
   /** Sent to the origin of the URL and to no other. */
   readonly token?: string | undefined
-  /** A certificate authority in PEM, beside those that everybody trusts. */
+  /** The certificate authorities that are believed, in PEM; absent, those that everybody trusts. */
   readonly ca?: string | undefined
   readonly patience?: Patience
 }
