@@ -30,7 +30,10 @@ export function garbageOf(store: Store, forgotten: ReadonlySet<string> = new Set
   const isValid = new Set(valid)
   const roots = listRoots(store).filter(root => !forgotten.has(root.link))
   const live = liveOf(store, roots, isValid)
-  const objects = valid.filter(path => !live.has(path))
+  const liveDigests = new Set([...live].map(digestOfPath))
+  // A tree beside a live one of the same digest, such as a copy that somebody made, has no record of its own.
+  const objects = valid.filter(path => !liveDigests.has(digestOfPath(path)))
+  const trees = new Set([...objects, ...live])
   const list = (directory: string): string[] =>
     host.files.list(directory).map(name => join(directory, name))
   // A live record without a tree says what is to be brought back, and what that needs.
@@ -40,9 +43,7 @@ export function garbageOf(store: Store, forgotten: ReadonlySet<string> = new Set
   const kept = new Set(traces.get(true)?.map(path => basename(path)))
   const leftovers = [
     ...list(layout.scratch),
-    ...list(layout.objects).filter(
-      path => !isValid.has(parseStorePath(path.slice(layout.objects.length + 1)) as StorePath),
-    ),
+    ...list(layout.objects).filter(path => !trees.has(parseStorePath(basename(path)) as StorePath)),
     ...list(layout.records).filter(path => !records.has(path)),
     ...(traces.get(false) ?? []),
     ...list(layout.logs).filter(path => !kept.has(basename(path, '.log'))),
@@ -67,9 +68,13 @@ function liveOf(
     throw new MixosError('RECORD_INVALID', `${at}: it is missing, and ${needer} needs ${path}`)
   }
   const paths = roots.filter(({ link, path }) => isHere(path, link)).map(({ path }) => path)
-  return closureOf(paths, path =>
-    (store.head(path)?.references ?? []).filter(needed => isHere(needed, path)),
-  )
+  return closureOf(paths, path => {
+    const references = store.head(path)?.references ?? []
+    const here = references.filter(needed => isHere(needed, path))
+    // Read whole and compared with its hash: what a damaged record names instead of a reference is not here.
+    if (here.length < references.length) store.record(path)
+    return here
+  })
 }
 
 /** Undefined for a dead object's record that cannot be read: it goes anyway. */

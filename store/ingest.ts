@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { join } from 'node:path'
 import { blake3Hex, blake3Stream } from '../graph/blake3.ts'
 import { MixosError } from '../graph/error.ts'
@@ -109,16 +110,8 @@ class Copier {
       this.#copySymlink(path, files.readLink(source), target)
       return
     }
-    if (stats.mode & 0o6000)
-      throw this.#invalid(
-        path,
-        `has mode ${(stats.mode & 0o7777).toString(8)}: setuid and setgid files are not allowed`,
-      )
-    if ((stats.mode & 0o400) === 0)
-      throw this.#invalid(
-        path,
-        `has mode ${(stats.mode & 0o7777).toString(8)}: its owner must be able to read it`,
-      )
+    const flaw = flawOf(stats)
+    if (flaw) throw this.#invalid(path, `has mode ${(stats.mode & 0o7777).toString(8)}: ${flaw}`)
     if (stats.isFile()) {
       this.#copyFile(path, source, target)
       return
@@ -299,6 +292,14 @@ let buffer: Buffer | undefined
 function sharedBuffer(): Buffer {
   buffer ??= Buffer.allocUnsafeSlow(CHUNK)
   return buffer
+}
+
+/** What no object may have, and what its copy would fail on for everyone but root. */
+function flawOf(stats: Stats): string | undefined {
+  if ((stats.mode & 0o6000) !== 0) return 'setuid and setgid files are not allowed'
+  if ((stats.mode & 0o400) === 0) return 'its owner must be able to read it'
+  if (stats.isDirectory() && (stats.mode & 0o100) === 0) return 'its owner must be able to enter it'
+  return undefined
 }
 
 function kindOf(stats: {

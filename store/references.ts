@@ -89,7 +89,8 @@ export function digestsIn(host: Host, tree: string, digests: readonly Digest[]):
     if (stats.isSymbolicLink()) scan(Buffer.from(files.readLink(path)))
     else if ((stats.mode & 0o400) === 0) return
     else if (stats.isFile()) scanFile(path)
-    else if (stats.isDirectory()) for (const name of files.list(path)) walk(`${path}/${name}`)
+    else if (stats.isDirectory() && (stats.mode & 0o100) !== 0)
+      for (const name of files.list(path)) walk(`${path}/${name}`)
   }
   try {
     walk(tree)

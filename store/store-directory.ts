@@ -30,8 +30,9 @@ export function makeLayout(host: Host, layout: Layout): void {
     }
     // Some may be gone: a backup without empty directories, or logs that somebody deleted.
     for (const path of directoriesOf(layout)) files.makeDirectory(path)
-    // Whatever the umask is: builds of root's run as another user.
-    files.changeMode(layout.objects, 0o755)
+    // Whatever the umask is: builds of root's run as another user. And without the setgid bit that a directory of a
+    // group's gives to what is made in it: it would go on to what builders leave.
+    for (const path of [layout.objects, layout.scratch]) files.changeMode(path, 0o755)
     // Written last: its presence says that all the others are there.
     const temp = `${layout.scratch}/${host.randomHex(20)}`
     files.writeNew(temp, VERSION)

@@ -37,14 +37,20 @@ export interface Store {
   record(path: StorePath): ObjectRecord | undefined
   /** The same without reading the record: whether there is one. */
   has(path: StorePath): boolean
-  /** Whether it is here with all that it refers to. Throws as `record` does. */
-  hasWhole(path: StorePath): boolean
+  /**
+   * Whether it is here with all that it refers to. Throws as `record` does. What is whole is added to `whole`, and what
+   * is in there counts as such: for who asks of many in one go, while nothing is collected.
+   */
+  hasWhole(path: StorePath, whole?: Set<StorePath>): boolean
   /** The first line of a record, which is quick to read however large the object. */
   head(path: StorePath): RecordHead | undefined
   /** All objects, sorted by digest. */
   paths(): StorePath[]
-  /** The trace, if all objects that it names are here, and what they refer to: a damaged one may have been deleted. */
-  trace(hash: DerivationHash | ResolvedHash): Trace | undefined
+  /**
+   * The trace, if all objects that it names are here, and what they refer to: a damaged one may have been deleted. For
+   * `whole`, see hasWhole.
+   */
+  trace(hash: DerivationHash | ResolvedHash, whole?: Set<StorePath>): Trace | undefined
   /** Adds a tree that lies outside the store. Durable when it resolves; adding it again changes nothing. */
   add(options: AddOptions): Promise<StorePath>
   /** The first half of adding: a copy that is no object yet, and what it is going to be. */
@@ -101,12 +107,14 @@ export function openStore({ directory, host }: { directory: string; host: Host }
     has: path =>
       host.files.lstat(layout.record(digestOfPath(path))) !== undefined &&
       host.files.lstat(layout.object(path)) !== undefined,
-    hasWhole: path => {
+    hasWhole: (path, whole = new Set()) => {
       const closure = new Set([path])
       for (const each of closure) {
+        if (whole.has(each)) continue
         if (!store.has(each)) return false
         for (const reference of store.head(each)?.references ?? []) closure.add(reference)
       }
+      for (const each of closure) whole.add(each)
       return true
     },
     record: path => {
@@ -127,12 +135,14 @@ export function openStore({ directory, host }: { directory: string; host: Host }
       return head
     },
     paths: () => listObjects(host, layout),
-    trace: hash => {
+    trace: (hash, whole) => {
       const at = layout.trace(hash)
       const text = host.files.read(at)
       if (!text) return undefined
       const trace = parseTrace(text.toString(), hash, at)
-      return Object.values(trace.outputs).every(path => store.hasWhole(path)) ? trace : undefined
+      return Object.values(trace.outputs).every(path => store.hasWhole(path, whole))
+        ? trace
+        : undefined
     },
     add: async options => {
       const prepared = store.prepare(options)

@@ -10,7 +10,7 @@ import {
   type StorePath,
 } from '../graph/store-path.ts'
 import { breaksOf } from './breaks.ts'
-import { asFileError, naming, reasonOf } from './disk/system-error.ts'
+import { isSystemError, naming, reasonOf } from './disk/system-error.ts'
 import { recordOf } from './object-closure.ts'
 import { listRoots } from './roots.ts'
 import type { Store } from './store.ts'
@@ -130,7 +130,7 @@ function noting(look: () => string | undefined): string | undefined {
 /** Why something cannot be read. Throws what is no reason for that, such as the user's wish to end it. */
 function told(error: unknown): string {
   if (error instanceof MixosError && error.code !== 'CANCELLED') return error.message
-  if (asFileError(error)) return reasonOf(error)
+  if (isSystemError(error)) return reasonOf(error)
   throw error
 }
 

@@ -12,6 +12,11 @@ export function isForbidden(error: unknown): boolean {
   return code === 'EACCES' || code === 'EPERM'
 }
 
+/** True for what the operating system refused, whatever its reason. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'code' in error
+}
+
 /** What the file system refused, as something that a user can act on; undefined for any other error. */
 export function asFileError(error: unknown): MixosError | undefined {
   const { code = '', path } = error as NodeJS.ErrnoException
@@ -20,13 +25,17 @@ export function asFileError(error: unknown): MixosError | undefined {
   return new MixosError('FILE_UNAVAILABLE', reasonOf(error), { hint })
 }
 
-/** Gives an error of reading, where the file is known by its number alone, the file's name. */
-export function naming<T>(path: string, read: () => T): T {
+/** Gives an error, where the file was known by its number alone, the file's name. */
+export function naming<T>(path: string | undefined, action: () => T): T {
   try {
-    return read()
+    return action()
   } catch (error) {
-    throw Object.assign(error as NodeJS.ErrnoException, { path })
+    throw named(error, path)
   }
+}
+
+export function named(error: unknown, path: string | undefined): unknown {
+  return path === undefined ? error : Object.assign(error as NodeJS.ErrnoException, { path })
 }
 
 /** The operating system's own words, without its code: `permission denied, open '/etc/shadow'`. */
@@ -37,6 +46,8 @@ export function reasonOf(error: unknown): string {
 }
 
 const OWNER = 'look who may do that, with: ls -ld'
+export const DAMAGED =
+  'the disk cannot read or write that: look at the messages of the kernel with: dmesg'
 const OTHER = 'something else is in its place: move it away, or name another path'
 // Only what is wrong with the user's disk or path. A file that is missing where we have made it is a bug of ours.
 const HINTS: Readonly<Record<string, string>> = {
@@ -48,5 +59,8 @@ const HINTS: Readonly<Record<string, string>> = {
   EEXIST: OTHER,
   ELOOP: 'a symlink leads back to itself, or stands where none may: remove it',
   ENAMETOOLONG: 'name a shorter path',
-  EIO: 'the disk cannot read or write that: look at the messages of the kernel with: dmesg',
+  EIO: DAMAGED,
+  // How file systems say that their own records are damaged; for EUCLEAN, Node has no name.
+  EBADMSG: DAMAGED,
+  'Unknown system error -117': DAMAGED,
 }

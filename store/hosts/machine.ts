@@ -31,7 +31,7 @@ import {
 import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
-import { naming } from '../disk/system-error.ts'
+import { named, naming } from '../disk/system-error.ts'
 import type { Files, Host } from '../host.ts'
 import { nodeNetwork } from './node-network.ts'
 import { removeAll } from './remove-all.ts'
@@ -54,6 +54,10 @@ const syncLater = promisify(fsync)
 /** What each runtime does in its own way. */
 type Runtime = Pick<Files, 'tryLock' | 'exchange' | 'checkpoint'>
 
+/** By what path a file was opened: Node names none where a number is all it was given. */
+const opened = new Map<number, string>()
+const of = <T>(fd: number, action: () => T): T => naming(opened.get(fd), action)
+
 const files: Omit<Files, keyof Runtime> = {
   read: path => absentAsUndefined(() => naming(path, () => readFileSync(path))),
   lstat: path => {
@@ -70,23 +74,33 @@ const files: Omit<Files, keyof Runtime> = {
   realPath: path => absentAsUndefined(() => realpathSync(path)),
   makeDirectory,
   writeNew: (path, data, mode = 0o644) => writeFileSync(path, data, { flag: 'wx', mode }),
-  open: (path, how) => openSync(path, FLAGS[how], 0o644),
-  statOf: fd => fstatSync(fd),
-  readInto: (fd, buffer) => readSync(fd, buffer),
-  readAt: (fd, buffer, position) => readSync(fd, buffer, 0, buffer.length, position),
-  writeFrom: (fd, data) => {
-    for (let done = 0; done < data.length; ) done += writeSync(fd, data, done)
+  open: (path, how) => {
+    const fd = openSync(path, FLAGS[how], 0o644)
+    opened.set(fd, path)
+    return fd
   },
-  writeAt: (fd, data, position) => {
-    for (let done = 0; done < data.length; ) {
-      done += writeSync(fd, data, done, data.length - done, position + done)
-    }
+  statOf: fd => of(fd, () => fstatSync(fd)),
+  readInto: (fd, buffer) => of(fd, () => readSync(fd, buffer)),
+  readAt: (fd, buffer, position) => of(fd, () => readSync(fd, buffer, 0, buffer.length, position)),
+  writeFrom: (fd, data) =>
+    of(fd, () => {
+      for (let done = 0; done < data.length; ) done += writeSync(fd, data, done)
+    }),
+  writeAt: (fd, data, position) =>
+    of(fd, () => {
+      for (let done = 0; done < data.length; ) {
+        done += writeSync(fd, data, done, data.length - done, position + done)
+      }
+    }),
+  seal: (fd, executable) =>
+    of(fd, () => {
+      fchmodSync(fd, executable ? 0o555 : 0o444)
+      futimesSync(fd, MTIME, MTIME)
+    }),
+  close: fd => {
+    opened.delete(fd)
+    closeSync(fd)
   },
-  seal: (fd, executable) => {
-    fchmodSync(fd, executable ? 0o555 : 0o444)
-    futimesSync(fd, MTIME, MTIME)
-  },
-  close: fd => closeSync(fd),
   sealPath: (path, type) => {
     if (type === 'directory') chmodSync(path, 0o555)
     lutimesSync(path, MTIME, MTIME)
@@ -99,9 +113,12 @@ const files: Omit<Files, keyof Runtime> = {
   removeDirectory: path => rmdirSync(path),
   removeAll,
   sync: async path => {
-    const fd = await openLater(path, O_RDONLY | O_NOFOLLOW)
+    // A directory may be known by a symlink, such as a user's configuration.
+    const fd = await openLater(path, O_RDONLY)
     try {
       await syncLater(fd)
+    } catch (error) {
+      throw named(error, path)
     } finally {
       closeSync(fd)
     }

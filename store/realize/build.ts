@@ -73,7 +73,7 @@ export async function build(store: Store, sandbox: Sandbox, options: BuildOption
   checkSizes(store.host, derivation, { closure, env, argv })
   const log = openLog(store, hash, options.onLine)
   try {
-    const status = await sandbox.run({
+    const running = sandbox.run({
       argv,
       env,
       storeDirectory,
@@ -83,6 +83,10 @@ export async function build(store: Store, sandbox: Sandbox, options: BuildOption
       limits: DEFAULT_LIMITS,
       signal,
       onOutput: chunk => log.write(chunk),
+    })
+    // What it was given to write to it may have closed.
+    const status = await running.finally(() => {
+      for (const path of [buildDirectory, storeDirectory]) files.changeMode(path, 0o755)
     })
     if (status.code !== 0) throw buildFailed(options, status, log)
     for (const [name, path] of Object.entries(built)) {

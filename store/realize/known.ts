@@ -2,7 +2,7 @@ import { closureOf } from '../../graph/closure.ts'
 import type { Derivation } from '../../graph/derivation.ts'
 import { hashDerivation } from '../../graph/hash.ts'
 import type { Known } from '../../graph/plan.ts'
-import type { DerivationHash } from '../../graph/store-path.ts'
+import type { DerivationHash, StorePath } from '../../graph/store-path.ts'
 import type { Store } from '../store.ts'
 import type { Substitute, Substituter } from '../substituter.ts'
 import type { Trace } from '../traces.ts'
@@ -12,8 +12,9 @@ export type Substitutes = ReadonlyMap<DerivationHash, Substitute>
 
 /** What is known before anything runs: what is here, and what was found in caches. */
 export function knownIn(store: Store, substitutes: Substitutes): Known {
+  const whole = new Set<StorePath>()
   return hash => {
-    const trace = store.trace(hash)
+    const trace = store.trace(hash, whole)
     if (trace) return { outputs: trace.outputs, isPresent: true }
     const found = substitutes.get(hash)
     if (!found) return undefined
@@ -37,12 +38,13 @@ export async function substitutesFor(
   const found = new Map<DerivationHash, Substitute>()
   if (!substituter) return found
   const seen = new Set<Derivation>()
+  const whole = new Set<StorePath>()
   const visit = async (drv: Derivation): Promise<void> => {
     if (seen.has(drv)) return
     seen.add(drv)
     const hash = hashDerivation(drv)
     if (!repeated.has(drv)) {
-      if (store.trace(hash)) return
+      if (store.trace(hash, whole)) return
       const substitute = await substituter.find(hash)
       if (substitute && hasAll(drv, substitute)) {
         found.set(hash, substitute)
@@ -67,7 +69,10 @@ export function hasAll(drv: Derivation, { outputs }: Substitute): boolean {
 /** What this store knows of the steps and of all that they were made from. */
 export function tracesOf(store: Store, roots: readonly Derivation[]): Trace[] {
   const needs = (drv: Derivation) => Object.values(drv.inputs).map(input => input.derivation)
-  const traces = [...closureOf(roots, needs)].flatMap(drv => store.trace(hashDerivation(drv)) ?? [])
+  const whole = new Set<StorePath>()
+  const traces = [...closureOf(roots, needs)].flatMap(
+    drv => store.trace(hashDerivation(drv), whole) ?? [],
+  )
   // Equal steps of several packages are one.
   return [...new Map(traces.map(trace => [trace.derivation, trace])).values()]
 }

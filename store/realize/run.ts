@@ -64,8 +64,11 @@ export class Run {
     const taken = await Promise.allSettled(
       roots.map(async root => [root, await this.#outputsOf(root)] as const),
     )
-    // What another root's failure left running ends before the store is let go.
-    await Promise.allSettled(this.#steps.values())
+    // What another root's failure left running ends before the store is let go, and so does what that begins.
+    for (let awaited = -1; awaited !== this.#steps.size; ) {
+      awaited = this.#steps.size
+      await Promise.allSettled(this.#steps.values())
+    }
     return new Map(taken.flatMap(result => (result.status === 'fulfilled' ? [result.value] : [])))
   }
 

@@ -33,6 +33,8 @@ const ISOLATION = [
 export function start(bench: Bench, place: Place, job: Job): Started {
   const { host, tools, spawner } = bench
   const descriptors = new Descriptors()
+  // A build before may have closed it, since it is its own console.
+  host.files.changeMode(place.pipe, 0o666)
   const { output, writeEnd } = openPipe(host, place.pipe)
   const close = (): void => host.files.close(writeEnd)
   try {

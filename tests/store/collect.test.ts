@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { hashDerivation } from '../../graph/hash.ts'
@@ -116,6 +116,28 @@ test('the damaged record of a live object stops a collection before anything is 
   writeFileSync(store.layout.record(digestOfPath(middle)), '{')
   await t.throwsAsync(collect(damaged, { signal }), { code: 'RECORD_INVALID' })
   t.is(readdirSync(store.layout.objects).length, 4)
+})
+
+test('a live record that names a reference otherwise stops a collection before anything is deleted', async t => {
+  const { store, base, middle } = await chain(t)
+  await addRoot(store, join(tempDirectory(t), 'result'), middle)
+  const record = store.layout.record(digestOfPath(middle))
+  const other = base.replace(/^./, first => (first === '0' ? '1' : '0'))
+  writeFileSync(record, readFileSync(record, 'utf8').replace(base, other))
+  const damaged = openStore({ directory: store.directory, host: nodeHost })
+  await t.throwsAsync(collect(damaged, { signal }), { code: 'RECORD_INVALID' })
+  t.true(store.has(base))
+})
+
+test('a copy of a live tree under another label goes, and the record of the live one stays', async t => {
+  const { store, top } = await chain(t)
+  await addRoot(store, join(tempDirectory(t), 'result'), top)
+  cpSync(store.hostPath(top), `${store.hostPath(top)}.bak`, { recursive: true })
+  const { objects, leftovers } = await collect(store, { signal })
+  t.false(objects.includes(top))
+  t.deepEqual(leftovers, [`${store.hostPath(top)}.bak`])
+  t.true(store.hasWhole(top))
+  t.deepEqual((await verify(store)).problems, [])
 })
 
 test('a live tree without a record stops a collection before anything is deleted, and who needs it is named', async t => {

@@ -183,6 +183,15 @@ test('what its owner may not read is refused, also where root could', t => {
   t.throws(copy, { code: 'BUILD_OUTPUT_INVALID', message: /secret has mode 11/ })
 })
 
+test('a directory that its owner may not read or enter is refused, also where root could', t => {
+  for (const mode of [0o455, 0o355]) {
+    const { source, copy } = setUp(t, { 'closed/file': 'text' })
+    chmodSync(join(source, 'closed'), mode & 0o677)
+    t.throws(copy, { code: 'BUILD_OUTPUT_INVALID', message: /closed has mode/ })
+    chmodSync(join(source, 'closed'), 0o755)
+  }
+})
+
 test('a reference is found in a file and in a symlink, and listed once', t => {
   const { copy } = setUp(t, {
     a: `/mix/store/${OTHER}/lib`,

@@ -119,6 +119,13 @@ test('the objects of a new store can be read by others, whatever the umask', t =
   t.is((nodeHost.files.lstat(layout.objects)?.mode ?? 0) & 0o777, 0o755)
 })
 
+test('a store below a directory of a group gives none of its setgid bit to what is made in it', t => {
+  const parent = tempDirectory(t)
+  chmodSync(parent, 0o2775)
+  const store = openStore({ directory: join(parent, 'mixos'), host: nodeHost })
+  t.is(statSync(store.scratch()).mode & 0o7777, 0o700)
+})
+
 test('what was added is there, read-only, with a record of every entry', async t => {
   const store = tempStore(t)
   const path = await addTree(store, 'hi', { tree })

@@ -136,6 +136,23 @@ test('a file that the disk cannot read is a problem, and the others are read', a
   t.true(reads > 2)
 })
 
+test('a file whose file system is damaged is a problem, whatever the kernel calls that', async t => {
+  const { store, path } = await setUp(t)
+  for (const code of ['EBADMSG', 'Unknown system error -117']) {
+    const files = {
+      ...store.host.files,
+      open: (path: string) => {
+        throw Object.assign(new Error(`${code}: damaged, open '${path}'`), {
+          code,
+          syscall: 'open',
+        })
+      },
+    }
+    const { problems } = await verify({ ...store, host: { ...store.host, files } })
+    t.is(problems[0]?.path, path, code)
+  }
+})
+
 test('a record without its tree is a problem', async t => {
   const { store, path } = await setUp(t)
   removeTree(nodeHost, store.hostPath(path))

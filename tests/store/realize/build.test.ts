@@ -153,6 +153,25 @@ test('what a build was doing when it failed is kept where that is asked for', as
   t.is(readFileSync(join(kept, 'file'), 'utf8'), 'work\n')
 })
 
+test('a build that closes its directories fails as any other, and is kept where that is asked for', async t => {
+  const { build } = await storeForBuilds(t)
+  const closing = 'chmod 555 /build; chmod 000 /mix/store; exit 3'
+  const error = await t.throwsAsync<MixosError>(
+    build([shellStep('closing', closing)], { keepFailed: true }),
+  )
+  t.is(error.code, 'BUILD_FAILED')
+  t.regex(error.hint ?? '', /the build directory was kept: /)
+  const leaving = shellStep('leaving', 'echo text >"$out"; chmod 000 /mix/store')
+  t.truthy((await build([leaving])).get(leaving)?.out)
+})
+
+test('a build that closes its console does not close that of the next', async t => {
+  const { build } = await storeForBuilds(t)
+  const closing = shellStep('closing', 'chmod 000 /dev/console || true; echo >"$out"')
+  const next = shellStep('next', 'stat -c %a /dev/console >"$out"', { inputs: { closing } })
+  t.truthy((await build([next])).get(next)?.out)
+})
+
 test('a variable that no program can be given is named', async t => {
   const { build } = await storeForBuilds(t)
   const root = shellStep('long', 'echo >"$out"', { env: { text: 'x'.repeat(131_072) } })

@@ -5,6 +5,7 @@ import { type Derivation, labelOf } from '../../../graph/derivation.ts'
 import { MixosError } from '../../../graph/error.ts'
 import { hashDerivation } from '../../../graph/hash.ts'
 import { override } from '../../../graph/override.ts'
+import type { ObjectHash, ResolvedHash, StorePath } from '../../../graph/store-path.ts'
 import type { Cache } from '../../../store/cache/client.ts'
 import { generateKey, type SecretKey } from '../../../store/cache/keys.ts'
 import { push } from '../../../store/cache/push.ts'
@@ -16,7 +17,7 @@ import { tracesOf } from '../../../store/realize/known.ts'
 import { wasTakenHere } from '../../../store/realize/logs.ts'
 import { planOf, realize } from '../../../store/realize.ts'
 import type { Store } from '../../../store/store.ts'
-import { substituterOf } from '../../../store/substituter.ts'
+import { type Substituter, substituterOf } from '../../../store/substituter.ts'
 import type { Trace } from '../../../store/traces.ts'
 import { verify } from '../../../store/verify.ts'
 import { addTree, filesStep, infoStep, quietly, tempStore } from '../../helpers/temp-store.ts'
@@ -258,6 +259,41 @@ test('a key is replaced without a gap, and what only the old one signed is nothi
   for (const path of files.keys()) if (path.endsWith(`${young.public.id}.json`)) files.delete(path)
   const lost = await realizing(t, leaf, [{ ...cache, policy: trusting(young) }])
   t.is(steps(lost.events).at(-1), 'leaf-1 built')
+})
+
+test('after a failure, what a cache was asked for late has ended when the failure is told', async t => {
+  const slow = filesStep('slow', { a: 'slow' })
+  const bad = filesStep('bad', { a: 'bad' })
+  const broken = filesStep('broken', { '../a': '' })
+  const dependent = infoStep('dependent', { gate: filesStep('gate', { a: '' }), slow, bad })
+  const hash = hashDerivation(filesStep('promised', {})) as string as ObjectHash
+  const path = `${'0'.repeat(32)}-promised-1` as StorePath
+  const promised = [hashDerivation(slow), hashDerivation(bad)]
+  const failed = Promise.withResolvers<void>()
+  let running = 0
+  const substituter: Substituter = {
+    find: async asked =>
+      promised.some(each => each === asked)
+        ? { outputs: { out: { path, hash } }, resolved: asked as ResolvedHash }
+        : undefined,
+    fetch: async () => {
+      running++
+      if (running === 2) {
+        failed.resolve()
+        throw new MixosError('DISK_FULL', 'the disk is full')
+      }
+      await failed.promise
+      await sleep(50)
+      running = 0
+      return false
+    },
+    challenge: async () => [],
+    [Symbol.asyncDispose]: async () => undefined,
+  }
+  const options = { ...quietly(), substituter, keepGoing: true }
+  const roots = [infoStep('top', { broken, dependent })]
+  await t.throwsAsync(realize(tempStore(t), roots, options))
+  t.is(running, 0)
 })
 
 test('a challenge tells of each step and signer whether they agree, and which files differ', async t => {
