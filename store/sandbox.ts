@@ -102,20 +102,14 @@ export async function openSandbox(
 
 async function runIn(bench: Bench, slot: number, request: BuildRequest): Promise<Ended> {
   if (request.signal.aborted) throw new MixosError('CANCELLED', 'the build was cancelled')
-  const { files } = bench.host
   const place = placeOf(bench, slot)
   const { limits, signal } = request
-  try {
-    const started = start(bench, place, { ...request, processes: limits.processes })
-    return await attend(bench, place, started, {
-      limits,
-      signal,
-      onOutput: chunk => request.onOutput(chunk),
-    })
-  } finally {
-    files.unlink(place.report)
-    files.unlink(place.arguments)
-  }
+  const started = start(bench, place, { ...request, processes: limits.processes })
+  return attend(bench, place, started, {
+    limits,
+    signal,
+    onOutput: chunk => request.onOutput(chunk),
+  })
 }
 
 // Bubblewrap reads its arguments separated by NUL, so one that holds a NUL would become two.

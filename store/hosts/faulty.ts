@@ -32,6 +32,10 @@ export function watchedHost(host: Host, before: (change: Change, path: string) =
       before('writeNew', path)
       files.writeNew(path, data, mode)
     },
+    rewrite: (path, data) => {
+      before('rewrite', path)
+      files.rewrite(path, data)
+    },
     open: (path, how) => {
       if (how === 'create' || how === 'read-write') before('open', path)
       const fd = files.open(path, how)

@@ -8,6 +8,7 @@ import {
   fchmodSync,
   fstatSync,
   fsync,
+  ftruncateSync,
   futimesSync,
   lchownSync,
   lstatSync,
@@ -74,6 +75,15 @@ const files: Omit<Files, keyof Runtime> = {
   realPath: path => absentAsUndefined(() => realpathSync(path)),
   makeDirectory,
   writeNew: (path, data, mode = 0o644) => writeFileSync(path, data, { flag: 'wx', mode }),
+  rewrite: (path, data) => {
+    const fd = openSync(path, FLAGS['read-write'], 0o644)
+    try {
+      writeFileSync(fd, data)
+      ftruncateSync(fd, Buffer.byteLength(data))
+    } finally {
+      closeSync(fd)
+    }
+  },
   open: (path, how) => {
     const fd = openSync(path, FLAGS[how], 0o644)
     opened.set(fd, path)

@@ -61,11 +61,9 @@ export async function build(store: Store, sandbox: Sandbox, options: BuildOption
   if (inputs.root && files.lstat(store.hostPath(inputs.root))?.isDirectory() === false)
     throw new MixosError('DERIVATION_INVALID', 'its input root is no directory')
   const scratch = join(sandbox.directory, store.host.randomHex(20))
-  const buildDirectory = join(scratch, 'build')
-  const storeDirectory = join(scratch, 'store')
-  for (const path of [scratch, buildDirectory, storeDirectory]) files.makeDirectory(path)
-  // Whatever the umask is: builds of root's run as another user.
-  files.changeMode(scratch, 0o711)
+  const [buildDirectory, storeDirectory] = [`${scratch}-build`, `${scratch}-store`]
+  const directories = [buildDirectory, storeDirectory]
+  for (const path of directories) files.makeDirectory(path)
   const built = outputsWhileBuilding(options)
   const closure = objectClosure(store, new Set(Object.values(inputs)))
   const env = environmentOf(options, built)
@@ -86,7 +84,7 @@ export async function build(store: Store, sandbox: Sandbox, options: BuildOption
     })
     // What it was given to write to it may have closed.
     const status = await running.finally(() => {
-      for (const path of [buildDirectory, storeDirectory]) files.changeMode(path, 0o755)
+      for (const path of directories) files.changeMode(path, 0o755)
     })
     if (status.code !== 0) throw buildFailed(options, status, log)
     for (const [name, path] of Object.entries(built)) {
@@ -105,7 +103,7 @@ export async function build(store: Store, sandbox: Sandbox, options: BuildOption
     throw options.keepFailed ? keptFailed(store, told, buildDirectory) : told
   } finally {
     log.close()
-    discardTree(store.host, scratch, options.report)
+    for (const path of directories) discardTree(store.host, path, options.report)
   }
 }
 

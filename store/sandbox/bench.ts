@@ -15,7 +15,7 @@ export interface Bench {
   readonly drops: boolean
 }
 
-/** The files of one sandbox at a time. */
+/** The files of one sandbox at a time, which are written anew for the next. */
 export interface Place {
   readonly slot: number
   readonly pipe: string

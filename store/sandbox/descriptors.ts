@@ -14,6 +14,11 @@ export class Descriptors {
     return number
   }
 
+  /** All of them but the standard ones. */
+  numbers(): number[] {
+    return [...this.#redirections.keys()].slice(3)
+  }
+
   /** For the shell that runs the command. */
   redirections(): string {
     return this.#redirections.join(' ')

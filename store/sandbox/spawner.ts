@@ -25,8 +25,14 @@ export interface Job {
  * Reads the number of a job from each line and runs the script of that number, then tells how it ended. A job's
  * process is waited for by a shell of its own, so that several run at once, and that one by the next job
  * of the same number. The end of the input means that the tool is gone, so nothing of it may stay.
+ *
+ * First it closes every file that the tool's own parent left open: no job gets to see them.
  */
-const SCRIPT = `while read -r job; do
+const SCRIPT = `for fd in /proc/self/fd/*; do
+  fd=\${fd##*/}
+  [ "$fd" -le 2 ] || eval "exec $fd>&-"
+done
+while read -r job; do
   eval "last=\\$last_$job"
   [ -z "$last" ] || wait "$last"
   {
@@ -102,8 +108,7 @@ export function openSpawner(host: Host, { busybox, directory, scratch }: Spawner
       let number = 0
       while (running.has(number)) number++
       const path = join(scratch, `job-${number}`)
-      host.files.unlink(path)
-      host.files.writeNew(path, script)
+      host.files.rewrite(path, script)
       const { promise, resolve, reject } = Promise.withResolvers<number>()
       const job: Running = { pid: undefined, end: resolve, fail: reject }
       running.set(number, job)

@@ -33,6 +33,7 @@ const ISOLATION = [
 export function start(bench: Bench, place: Place, job: Job): Started {
   const { host, tools, spawner } = bench
   const descriptors = new Descriptors()
+  host.files.rewrite(place.report, '\n')
   // A build before may have closed it, since it is its own console.
   host.files.changeMode(place.pipe, 0o666)
   const { output, writeEnd } = openPipe(host, place.pipe)
@@ -48,11 +49,11 @@ export function start(bench: Bench, place: Place, job: Job): Started {
       ...mountArguments(host, descriptors, { ...job, etc: etcOf(bench), pipe: place.pipe }),
       ...Object.entries(job.env).flatMap(([name, value]) => ['--setenv', name, value]),
     ]
-    host.files.writeNew(place.arguments, options.map(option => `${option}\0`).join(''))
+    host.files.rewrite(place.arguments, options.map(option => `${option}\0`).join(''))
     const command = [
       ...BUBBLEWRAP,
       ...['--args', String(descriptors.open(place.arguments))],
-      ...launch(job.argv, job.processes),
+      ...launch({ ...job, open: descriptors.numbers() }),
     ]
     // What the shell has to say of the rest belongs into the report, too.
     const script = `exec 2>>${quoted([place.report])}
