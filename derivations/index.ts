@@ -1,6 +1,7 @@
 import type { Lock } from '../graph/lock.ts'
 import type { Definitions, PackageSet } from '../graph/package-set.ts'
 import { boot } from './boot/boot.ts'
+import { e2fsck } from './boot/e2fsck.ts'
 import { grub } from './boot/grub.ts'
 import { grubImages } from './boot/grub-images.ts'
 import { autotools } from './build-support/autotools.ts'
@@ -107,11 +108,13 @@ function imagesOf(lock: Lock, system: System): Definitions {
         seeds: get('seeds-image'),
         grub: get('grub'),
       }),
+    e2fsck: ({ get }) => e2fsck(lock, { seeds: get('seeds-build'), toolchain: get('toolchain') }),
     initramfs: ({ get }) =>
       initramfs({
         version,
         seeds: get('seeds-image'),
         busybox: get('busybox'),
+        e2fsck: get('e2fsck'),
         init: text(system.init, 'find-root.sh'),
       }),
     system: ({ get }) =>

@@ -76,13 +76,27 @@ attach_medium() {
   return 1
 }
 
-# The same for the root of an installed system. No other file system is touched: mounting one repairs it.
+# Mends what can be mended without a question. For the rest it takes a person, whose last word is to mount it.
+check_root() {
+  found=$(e2fsck -p "$1" 2>&1)
+  case $? in
+    0) ;;
+    [123]) say "mixos: mended the root file system: $found" ;;
+    *)
+      say "$found" "mixos: the root file system needs you: run e2fsck $1, then leave this shell (exit) to go on"
+      shells
+      ;;
+  esac
+}
+
+# The same for the root of an installed system. No other file system is touched: checking or mounting one repairs it.
 attach_root() {
   not=another-file-system
   case $(blkid "$1") in
     *" UUID=\"$root\""*) ;;
     *) return 1 ;;
   esac
+  check_root "$1"
   not=damaged
   mount -t ext4 -o nosuid,nodev "$1" /root 2>/dev/null
 }

@@ -6,18 +6,24 @@ export interface InitramfsSpec {
   readonly version: string
   readonly seeds: Derivation
   readonly busybox: Derivation
+  /** The static program. */
+  readonly e2fsck: Derivation
   /** The text of its first program. */
   readonly init: string
 }
 
-/** What the kernel starts with: BusyBox and a script that finds the root file system; a zstd-packed archive. */
-export function initramfs({ version, seeds, busybox, init }: InitramfsSpec): Derivation {
+/**
+ * What the kernel starts with: BusyBox, a script that finds the root file system, and what checks it; a zstd-packed
+ * archive.
+ */
+export function initramfs({ version, seeds, busybox, e2fsck, init }: InitramfsSpec): Derivation {
   const tree = script({
     name: 'initramfs-tree',
     version,
     root: seeds,
     inputs: {
       busybox,
+      e2fsck,
       init: textFiles({
         name: 'initramfs-init',
         version,
@@ -80,6 +86,7 @@ root /root overlay nosuid,nodev,lowerdir=/run/mixos/rootfs,upperdir=/run/mixos/u
 const collect = `
 mkdir -p "$out/bin" "$out/dev" "$out/proc" "$out/root" "$out/run" "$out/sys"
 cp "$busybox/bin/busybox" "$out/bin/busybox"
+install -m 755 "$e2fsck" "$out/bin/e2fsck"
 for applet in $applets; do ln -s busybox "$out/bin/$applet"; done
 cp -r "$init/." "$out/"
 `

@@ -47,6 +47,26 @@ test.serial('an installed system keeps what is installed, by BIOS and by UEFI', 
   }
 })
 
+test.serial(
+  'a file system in which the kernel met an error is mended at the next start',
+  async t => {
+    const machine = installedMachine(tempDirectory(t))
+    try {
+      const first = await machine.start()
+      const told = 'cat /sys/fs/ext4/*/errors_count'
+      const broken = 'for file in /sys/fs/ext4/*/trigger_fs_error; do echo broken >$file; done'
+      t.regex(await first.ask(`${broken}; ${told}`), /^1$/m)
+      t.is(await machine.powerOff(), 0)
+
+      const second = await machine.start()
+      t.regex(await second.ask(told), /^0$/m)
+      t.is(await machine.powerOff(), 0)
+    } finally {
+      await machine.cutPower()
+    }
+  },
+)
+
 // The start script of this one never ends.
 const HANGING = `
 import { type PackageSet, script } from 'mixos'
