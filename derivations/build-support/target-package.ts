@@ -77,7 +77,7 @@ const prepare = `
 host=x86_64-linux-musl
 export PATH="$toolchain/bin:$PATH"
 export CC=$host-gcc CXX=$host-g++ AR=$host-ar RANLIB=$host-ranlib STRIP=$host-strip
-export CFLAGS="-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2" CXXFLAGS="-O2 -fstack-protector-strong"
+export CFLAGS="-O2 -fstack-protector-strong" CXXFLAGS="-O2 -fstack-protector-strong"
 `
 
 const describe = `\
