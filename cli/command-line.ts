@@ -80,14 +80,31 @@ function wrongArguments(
   words: readonly string[],
   errors: readonly { readonly message: string; readonly nodes: readonly { raw: string }[] }[],
 ): MixosError {
-  const told = errors.map(({ message, nodes }) => {
-    const what = message === 'Unknown arguments' ? 'unknown argument' : lowerFirst(message)
-    const raw = nodes.map(node => node.raw).join(' ')
-    return raw === '' ? what : `${raw}: ${what}`
-  })
+  const told = errors.map(({ message, nodes }) =>
+    inOurWords(
+      message,
+      nodes.map(node => node.raw),
+    ),
+  )
   return new MixosError('BAD_ARGUMENT', told.join('; '), {
     hint: `see: ${words.join(' ')} --help`,
   })
+}
+
+/** What the parser complains about, and the arguments that it is about. */
+function inOurWords(message: string, raw: readonly string[]): string {
+  const about = (what: string): string => (raw.length === 0 ? what : `${raw.join(' ')}: ${what}`)
+  const missing = /^no value provided for (.*)$/i.exec(message)?.[1]
+  if (missing === 'subcommand') return 'its command is missing'
+  if (missing !== undefined) return `${missing.toUpperCase()} is missing`
+  // Of a short option, it forgets the dash.
+  const [word = ''] = (raw[0] ?? '').split(' ')
+  const option = word.length === 1 ? `-${word}` : word
+  if (/^a value is missing$/i.test(message)) return `${option} needs a value`
+  if (/^too many times provided/i.test(message)) return `${option} can be given once`
+  if (/^expected to get a value, found a flag$/i.test(message)) return `${option} needs a value`
+  if (/^not a valid subcommand name/i.test(message)) return about('no such command')
+  return about(message === 'Unknown arguments' ? 'unknown argument' : lowerFirst(message))
 }
 
 const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)

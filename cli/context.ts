@@ -45,8 +45,9 @@ export async function openHome(context: Context): Promise<Store> {
 export async function openExistingHome(context: Context): Promise<Store | undefined> {
   const { nodeHost } = await import('../store/hosts/node.ts')
   const { files } = nodeHost
-  const isThere = files.lstat(context.home) && files.list(context.home).length > 0
-  return isThere ? openHome(context) : undefined
+  const stats = files.lstat(context.home)
+  const isEmpty = stats?.isDirectory() && files.list(context.home).length === 0
+  return stats && !isEmpty ? openHome(context) : undefined
 }
 
 /** The store of a command that makes nothing. Throws OBJECT_UNKNOWN where there is none: its name may be misspelled. */

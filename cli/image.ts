@@ -1,5 +1,7 @@
 import { type FileHandle, open, rename } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { isTargetPackage } from '../derivations/build-support/target-package.ts'
+import type { Derivation } from '../graph/derivation.ts'
 import type { Host } from '../store/host.ts'
 import { badArgument } from './args.ts'
 import type { Image } from './qemu.ts'
@@ -19,7 +21,7 @@ export async function imageFrom(host: Host, { name, path, keep }: Wanted): Promi
   const medium = mediumOf(host, file)
   if (!medium) throw notAnImage(name, `${file} is no CD and no disk`)
   if (keep === undefined) return { path: file, medium, isKept: false }
-  if (medium === 'cd') throw badArgument(`--keep is for a disk, and ${name} is a CD`, TRY_DISK)
+  if (medium === 'cd') throw keptCd(name)
   if (!host.files.lstat(keep)) {
     const copy = `${keep}.${host.randomHex(8)}`
     try {
@@ -32,6 +34,25 @@ export async function imageFrom(host: Host, { name, path, keep }: Wanted): Promi
   }
   return { path: keep, medium, isKept: true }
 }
+
+/** Throws BAD_ARGUMENT for what can be told before anything is realized: an image may take an hour. */
+export function refuseHopeless(
+  host: Host,
+  drv: Derivation,
+  { name, keep }: Omit<Wanted, 'path'>,
+): void {
+  if (isTargetPackage(drv)) throw notAnImage(name, 'it is a package to be installed on one')
+  if (keep === undefined) return
+  if (drv.name.endsWith('.iso')) throw keptCd(name)
+  const parent = dirname(keep)
+  if (host.files.lstat(host.files.realPath(parent) ?? parent)?.isDirectory()) return
+  throw badArgument(
+    `--keep ${keep}: there is no directory ${parent}`,
+    `make it: mkdir -p ${parent}`,
+  )
+}
+
+const keptCd = (name: string) => badArgument(`--keep is for a disk, and ${name} is a CD`, TRY_DISK)
 
 const CHUNK = 1 << 20
 

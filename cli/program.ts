@@ -1,5 +1,5 @@
 import { MixosError } from '../graph/error.ts'
-import { asFileError, isDiskFull } from '../store/disk/system-error.ts'
+import { asFileError, isDiskFull, reasonOf } from '../store/disk/system-error.ts'
 import { type ParsedCommandLine, type Program, parseCommandLine } from './command-line.ts'
 import { type ExitCode, exit, exitCodeOf } from './exit.ts'
 import { openReporter, type Reporter } from './report.ts'
@@ -21,7 +21,9 @@ export async function runProgram<Context>(
   // `mixos graph iso | head`: nobody reads on, so there is nothing left to do.
   stdout.on('error', error => {
     if (errorCode(error) === 'EPIPE') return exit(0)
-    const told = explained(error)
+    const told = new MixosError('FILE_UNAVAILABLE', `cannot write the result: ${reasonOf(error)}`, {
+      hint: 'lead standard output to where there is room, or to a terminal',
+    })
     reporter.failure(told, { asJson: false })
     exit(exitCodeOf(told))
   })

@@ -1,3 +1,4 @@
+import { Console } from 'node:console'
 import { lstatSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { pathToFileURL } from 'node:url'
@@ -16,13 +17,18 @@ export interface RecipeFileOptions {
 
 /**
  * The packages that a file exports, by name: derivations, and functions from the package set to one.
- * The file is a program of the user's and runs as such. Throws RECIPE_INVALID naming it.
+ * The file is a program of the user's and runs as such, but for two things: what it prints by `console` goes to stderr,
+ * since stdout is the command's result, and it cannot end this process. Throws RECIPE_INVALID naming it.
  */
 export async function importRecipeFile(
   path: string,
   { shownAs, api }: RecipeFileOptions,
 ): Promise<Definitions> {
-  if (!isFile(path)) throw invalid(`there is no recipe file ${shownAs}`)
+  const stats = lstatSync(path, { throwIfNoEntry: false })
+  if (!stats) throw invalid(`there is no recipe file ${shownAs}`, 'name another with -f FILE')
+  if (stats.isDirectory())
+    throw invalid(`the recipe file ${shownAs} is a directory`, 'name a file in it with -f FILE')
+  globalThis.console = new Console(process.stderr)
   const exported = await importWith(path, { shownAs, api })
   const names = Object.keys(exported)
   if (names.length === 0) {
@@ -56,14 +62,24 @@ function callRecipe(
 ): Derivation {
   let made: unknown
   try {
-    made = recipe(packages)
+    made = withoutExit(() => recipe(packages))
   } catch (error) {
+    // Of a cycle, each package on the way would say so.
+    if (error instanceof MixosError && error.message.startsWith(`${file}: `)) throw error
     throw (
       about(`${file}: the package ${name}`, error) ??
       invalid(`${file}: the package ${name} throws`, undefined, located(error, file))
     )
   }
   if (isDerivation(made)) return made
+  if (made instanceof Promise) {
+    // Whatever it ends with, nobody waits for it.
+    made.catch(() => undefined)
+    throw invalid(
+      `${file}: the package ${name} is a promise, not a derivation`,
+      'a recipe cannot be async: await what it needs at the top of the file',
+    )
+  }
   throw invalid(
     `${file}: the package ${name} is ${kindOf(made)}, not a derivation`,
     'return what derivation() or script() returns',
@@ -89,7 +105,7 @@ async function importWith(
       ),
   })
   try {
-    return await import(url)
+    return await withoutExit(() => settled(import(url)))
   } catch (error) {
     throw (
       about(shownAs, error) ??
@@ -97,6 +113,40 @@ async function importWith(
     )
   } finally {
     hooks.deregister()
+  }
+}
+
+/** Runs what is the user's, and throws where it would end this process. */
+function withoutExit<T>(action: () => T): T {
+  const { exit } = process
+  const restore = (): void => {
+    process.exit = exit
+  }
+  process.exit = code => {
+    throw invalid(`it ends the program, with exit code ${code ?? 0}`, 'let it throw instead')
+  }
+  let result: T
+  try {
+    result = action()
+  } catch (error) {
+    restore()
+    throw error
+  }
+  if (result instanceof Promise) return result.finally(restore) as T
+  restore()
+  return result
+}
+
+/** Node would end where nothing is left that a promise could wait for. */
+async function settled<T>(loading: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const fail = (): void =>
+    reject(invalid('it never ends loading', 'it awaits what nothing brings about'))
+  process.once('beforeExit', fail)
+  try {
+    return await Promise.race([loading, promise])
+  } finally {
+    process.removeListener('beforeExit', fail)
   }
 }
 
@@ -114,10 +164,6 @@ function located(error: unknown, file: string): unknown {
   const escaped = base.replace(/[^\w]/g, '\\$&')
   const line = new RegExp(`${escaped}:(\\d+)`).exec(error.stack ?? '')?.[1]
   return new Error(`${error.name}: ${error.message}${line ? ` (${base}, line ${line})` : ''}`)
-}
-
-function isFile(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === false
 }
 
 function invalid(message: string, hint?: string, cause?: unknown): MixosError {

@@ -112,7 +112,13 @@ function describeError(
     const report = `this is a bug in ${program.name}: please report it with the lines above`
     return `${label} ${printable(stack)}\n${describeHint(report, paint)}`
   }
-  const lines = [`${label} ${printable(error.message)}`, ...causesOf(error.cause)]
+  const { cause } = error
+  const isRepeated =
+    cause instanceof Error && cause.message !== '' && error.message.includes(cause.message)
+  const lines = [
+    `${label} ${printable(error.message.trim())}`,
+    ...causesOf(isRepeated ? cause.cause : cause),
+  ]
   const hint = hintOf(error, program)
   if (hint) lines.push(describeHint(hint, paint))
   return lines.join('\n')

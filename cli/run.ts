@@ -2,6 +2,7 @@ import { accessSync, constants, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Derivation } from '../graph/derivation.ts'
+import { MixosError } from '../graph/error.ts'
 import type { PackageSet } from '../graph/package-set.ts'
 import type { Outputs, Plan } from '../graph/plan.ts'
 import { reasonOf } from '../store/disk/system-error.ts'
@@ -10,7 +11,6 @@ import type { Tools } from '../store/realize/options.ts'
 import { checkLink, ELSEWHERE } from '../store/roots.ts'
 import type { Store } from '../store/store.ts'
 import type { Substituter } from '../store/substituter.ts'
-import { badArgument } from './args.ts'
 import { cachesOf } from './caches.ts'
 import { type Context, openExistingHome } from './context.ts'
 import { readLock } from './recipes.ts'
@@ -54,15 +54,17 @@ export async function realizeAll(
   })
 }
 
-/** Throws BAD_ARGUMENT where no link can be made: better now than after the builds. */
+/** Throws BAD_ARGUMENT or FILE_UNAVAILABLE where no link can be made: better now than after the builds. */
 function prepareLink(store: Store, link: string): void {
   checkLink(store, link)
+  // It may be as it is to be.
   if (store.host.files.lstat(link)) return
   try {
     store.host.files.makeDirectory(dirname(link))
     accessSync(dirname(link), constants.W_OK)
   } catch (error) {
-    throw badArgument(`cannot make the link ${link}: ${reasonOf(error)}`, ELSEWHERE)
+    const message = `cannot make the link ${link}: ${reasonOf(error)}`
+    throw new MixosError('FILE_UNAVAILABLE', message, { hint: ELSEWHERE })
   }
 }
 

@@ -1,5 +1,6 @@
 import { MixosError } from './error.ts'
 import { intern, isDerivation } from './hash.ts'
+import { didYouMean } from './nearest.ts'
 import { isLabel, isName } from './store-path.ts'
 
 export { isDerivation }
@@ -65,11 +66,14 @@ type Refuse = (what: string, hint?: string) => never
  */
 export function derivation(spec: DerivationSpec): Derivation {
   const refuse: Refuse = (what, hint) => {
-    throw new MixosError('DERIVATION_INVALID', `derivation ${JSON.stringify(spec.name)}: ${what}`, {
-      hint,
-    })
+    const which =
+      spec.name === undefined ? 'a derivation' : `derivation ${JSON.stringify(spec.name)}`
+    throw new MixosError('DERIVATION_INVALID', `${which}: ${what}`, { hint })
   }
   const { name, version } = spec
+  refuseUnknown(spec, refuse)
+  for (const field of ['name', 'version'] as const)
+    if (spec[field] === undefined) refuse(`its ${field} is missing`)
   if (!isName(name)) refuse(`invalid name ${JSON.stringify(name)}`, NAME_HINT)
   if (!isName(version)) refuse(`invalid version ${JSON.stringify(version)}`, NAME_HINT)
   const outputs = outputsOf(spec.outputs ?? ['out'], refuse)
@@ -95,6 +99,19 @@ export function derivation(spec: DerivationSpec): Derivation {
     if (!isLabel(label)) refuse(`${label} is too long for a store path`, 'shorten name or version')
   }
   return intern(Object.freeze(drv))
+}
+
+// The last one is what a copy of a derivation has.
+const FIELDS = ['name', 'version', 'builder', 'env', 'inputs', 'outputs', 'fetch', 'system']
+
+/** A misspelled field would be no field at all. */
+function refuseUnknown(spec: object, refuse: Refuse): void {
+  const unknown = Object.keys(spec).find(field => !FIELDS.includes(field))
+  if (unknown === undefined) return
+  refuse(
+    `unknown field ${JSON.stringify(unknown)}`,
+    didYouMean(unknown, FIELDS) ?? `its fields are ${FIELDS.join(', ')}`,
+  )
 }
 
 function outputsOf(given: readonly string[], refuse: Refuse): readonly string[] {

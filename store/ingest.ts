@@ -111,7 +111,12 @@ class Copier {
       return
     }
     const flaw = flawOf(stats)
-    if (flaw) throw this.#invalid(path, `has mode ${(stats.mode & 0o7777).toString(8)}: ${flaw}`)
+    if (flaw)
+      throw this.#invalid(
+        path,
+        `has mode ${(stats.mode & 0o7777).toString(8)}: ${flaw}`,
+        'change the builder to give it another mode, such as by: chmod u=rwX,a-s',
+      )
     if (stats.isFile()) {
       this.#copyFile(path, source, target)
       return
@@ -127,8 +132,9 @@ class Copier {
     for (const name of files.list(source)) {
       if (!isEntryName(name) || name.includes(UNDECODABLE))
         throw this.#invalid(
-          join(path, name),
-          `has the name ${JSON.stringify(name)}, which is not plain text`,
+          path,
+          `holds the name ${JSON.stringify(name)}, which is not plain text`,
+          'change the builder to give it another name: UTF-8, without / and control characters',
         )
       this.copy(path === '' ? name : `${path}/${name}`)
     }
@@ -269,14 +275,16 @@ class Copier {
     }
   }
 
-  #invalid(path: string, what: string): MixosError {
+  #invalid(
+    path: string,
+    what: string,
+    hint = 'change the builder to leave it out, or to make a plain file of it',
+  ): MixosError {
     const { maker, label } = this.#options
     return new MixosError(
       'BUILD_OUTPUT_INVALID',
       `${maker}: ${path === '' ? label : path} ${what}`,
-      {
-        hint: 'change the builder to leave it out, or to make a plain file of it',
-      },
+      { hint },
     )
   }
 }

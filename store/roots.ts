@@ -60,6 +60,9 @@ async function register({ host, layout }: Store, name: string, link: string): Pr
   await flush(host, [layout.roots])
 }
 
+// ENOENT: of a directory of the kernel's, such as /proc, in which nothing can be made.
+const UNLINKABLE = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR'])
+
 async function point({ host }: Store, link: string, target: string): Promise<void> {
   const { files, randomHex } = host
   try {
@@ -73,8 +76,8 @@ async function point({ host }: Store, link: string, target: string): Promise<voi
     await flush(host, [dirname(link)])
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') throw error
-    throw new MixosError('BAD_ARGUMENT', `cannot make the link ${link}`, {
+    if (code === undefined || !UNLINKABLE.has(code)) throw error
+    throw new MixosError('FILE_UNAVAILABLE', `cannot make the link ${link}`, {
       hint: `what was realized is in the store; ${ELSEWHERE}`,
       cause: error,
     })

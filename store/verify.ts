@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { join } from 'node:path'
 import { blake3Stream } from '../graph/blake3.ts'
 import { MixosError } from '../graph/error.ts'
@@ -180,25 +181,23 @@ interface Place {
   readonly read: Read
 }
 
-async function problemOf(store: Store, { path, entry, read }: Place): Promise<string | undefined> {
+async function problemOf(store: Store, place: Place): Promise<string | undefined> {
+  const { path, entry } = place
+  const at = join(store.hostPath(path), entry.path)
   try {
-    const problem = problemBesideBytes(store, path, entry)
-    if (problem || entry.type !== 'file') return problem
-    const at = join(store.hostPath(path), entry.path)
-    const own = { self: entry.self ?? [], digest: digestOfPath(path) }
-    const hash = await hashFile(store, at, { ...own, read })
-    if (hash === undefined) return `its own digest is not where the record says`
-    return hash === entry.hash ? undefined : `expected b3:${entry.hash}, got b3:${hash}`
+    const stats = store.host.files.lstat(at)
+    if (!stats) return 'is missing'
+    const other = otherKind(entry, stats)
+    if (other) return other
+    const problems = [await problemOfContent(store, at, place), problemOfForm(entry, stats)]
+    return problems.filter(problem => problem !== undefined).join('; ') || undefined
   } catch (error) {
     return told(error)
   }
 }
 
-function problemBesideBytes(store: Store, path: StorePath, entry: Entry): string | undefined {
-  const { files } = store.host
-  const at = join(store.hostPath(path), entry.path)
-  const stats = files.lstat(at)
-  if (!stats) return 'is missing'
+/** Where there is no point in comparing any further. */
+function otherKind(entry: Entry, stats: Stats): string | undefined {
   const type = stats.isDirectory()
     ? 'directory'
     : stats.isFile()
@@ -207,20 +206,35 @@ function problemBesideBytes(store: Store, path: StorePath, entry: Entry): string
         ? 'symlink'
         : 'special file'
   if (type !== entry.type) return `expected a ${entry.type}, got a ${type}`
-  if (stats.mtimeMs !== 1000) return `expected mtime 1, got ${stats.mtimeMs / 1000}`
-  const { self = [] } = entry.type === 'directory' ? {} : entry
-  if (entry.type === 'symlink') {
-    const got = files.readLink(at)
-    const bytes = Buffer.from(got)
-    const isOwn = maskSelf(bytes, { self, digest: digestOfPath(path), position: 0 })
-    if (isOwn && bytes.toString() === entry.target) return undefined
-    return `expected a link to ${entry.target.replaceAll(SELF_PLACEHOLDER, digestOfPath(path))}, got one to ${got}`
-  }
-  const mode = entry.type === 'directory' || entry.executable ? 0o555 : 0o444
-  if ((stats.mode & 0o7777) !== mode)
-    return `expected mode ${mode.toString(8)}, got ${(stats.mode & 0o7777).toString(8)}`
-  if (entry.type === 'directory' || stats.size === entry.size) return undefined
+  if (entry.type !== 'file' || stats.size === entry.size) return undefined
   return `expected ${entry.size} bytes, got ${stats.size}`
+}
+
+async function problemOfContent(
+  store: Store,
+  at: string,
+  { path, entry, read }: Place,
+): Promise<string | undefined> {
+  if (entry.type === 'directory') return undefined
+  const own = { self: entry.self ?? [], digest: digestOfPath(path) }
+  if (entry.type === 'symlink') {
+    const got = store.host.files.readLink(at)
+    const bytes = Buffer.from(got)
+    const isOwn = maskSelf(bytes, { ...own, position: 0 })
+    if (isOwn && bytes.toString() === entry.target) return undefined
+    return `expected a link to ${entry.target.replaceAll(SELF_PLACEHOLDER, own.digest)}, got one to ${got}`
+  }
+  const hash = await hashFile(store, at, { ...own, read })
+  if (hash === undefined) return 'its own digest is not where the record says'
+  return hash === entry.hash ? undefined : `expected b3:${entry.hash}, got b3:${hash}`
+}
+
+function problemOfForm(entry: Entry, stats: Stats): string | undefined {
+  if (stats.mtimeMs !== 1000) return `expected mtime 1, got ${stats.mtimeMs / 1000}`
+  if (entry.type === 'symlink') return undefined
+  const mode = entry.type === 'directory' || entry.executable ? 0o555 : 0o444
+  if ((stats.mode & 0o7777) === mode) return undefined
+  return `expected mode ${mode.toString(8)}, got ${(stats.mode & 0o7777).toString(8)}`
 }
 
 interface Self {

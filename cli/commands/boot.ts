@@ -14,7 +14,7 @@ import {
 } from '../args.ts'
 import { cachesOf } from '../caches.ts'
 import { type Context, openHome } from '../context.ts'
-import { imageFrom } from '../image.ts'
+import { imageFrom, refuseHopeless } from '../image.ts'
 import { runMachine } from '../qemu.ts'
 import { loadPackages, namedPackages } from '../recipes.ts'
 import type { Answer } from '../report.ts'
@@ -65,6 +65,7 @@ export function boot(context: Context) {
       const store = await openHome(context)
       const cpus = availableParallelism()
       const named = namedPackages(packages, [name, 'seeds-qemu', 'seeds-bubblewrap'])
+      refuseHopeless(store.host, packages.get(name), { name, keep })
       await using substituter = cachesOf(context, store, [])
       const realized = await realizeAll(context, {
         store,

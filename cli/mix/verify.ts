@@ -29,7 +29,8 @@ export function verify(context: MixContext) {
       const { store } = openMachine(context)
       const { signal, report } = context
       const onProgress = (progress: Progress): void => report({ type: 'verifying', ...progress })
-      const read = async () => verifyAnswer(await verifyStore(store, { signal, onProgress }))
+      const next = 'fetch anew what is damaged with: mix verify --repair'
+      const read = async () => verifyAnswer(await verifyStore(store, { signal, onProgress }), next)
       return usingStore(
         store,
         context,

@@ -212,7 +212,10 @@ function buildFailed(
       ? `; its last lines:\n${lines.map(line => `  ${line}`).join('\n')}`
       : ' and printed nothing'
   return new MixosError('BUILD_FAILED', `${labelOf(derivation)} ${how}${shown}`, {
-    hint: `read the whole log: ${log.path}`,
+    hint:
+      lines.length > 0
+        ? `read the whole log: ${log.path}`
+        : 'let it say more, such as by set -x, or look at what it leaves with --keep-failed',
   })
 }
 

@@ -79,6 +79,7 @@ export class Run {
 
   /** Builds again and throws NOT_REPRODUCIBLE, naming each file that differs, once all roots are compared. */
   async check(roots: readonly Derivation[]): Promise<void> {
+    const { verify } = await import('../verify.ts')
     const found: string[] = []
     for (const root of new Set(roots)) {
       const first = await this.#outputsOf(root)
@@ -87,7 +88,11 @@ export class Run {
       const { hash } = await this.#stepFor(root)
       const again = await this.#maker.make({ derivation: root, hash, inputs, resolved, attempt: 1 })
       for (const name of root.outputs) {
-        found.push(...differences(this.#store, first[name] as StorePath, again[name] as StorePath))
+        const [before, after] = [first[name], again[name]] as [StorePath, StorePath]
+        found.push(...differences(this.#store, before, after))
+        // What the records say is not what is on the disk.
+        for (const { at, message } of (await verify(this.#store, { paths: [before] })).problems)
+          found.push(`${at} is damaged: ${message}`)
       }
     }
     if (found.length === 0) return

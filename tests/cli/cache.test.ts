@@ -50,7 +50,7 @@ test('pull builds nothing: it names what no cache has', async t => {
   t.is(missing.code, 1)
   t.regex(
     missing.stderr,
-    /no cache that you trust has farewell-1\nhint: build it: mixos realize farewell/,
+    /no cache has farewell-1 with the signature of a key that you trust there\nhint: .*mixos cache trust add NAME:KEY; or build it: mixos realize farewell/,
   )
 })
 

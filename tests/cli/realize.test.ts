@@ -200,6 +200,72 @@ test('verify finds a changed file and exits with 1', async t => {
   t.regex(stdout, /-greeting-1: text: is missing\n1 object checked: \d problems? found\n$/)
 })
 
+test('verify --drop deletes what is damaged, and a realization then makes it again', async t => {
+  const { home, mixos } = placeWithRecipes(t)
+  const paths = (await mixos('realize', 'greeting', 'farewell', ...FILE)).stdout.trim().split('\n')
+  const damaged = join(paths[0] ?? '', 'text')
+  chmodSync(damaged, 0o644)
+  writeFileSync(damaged, 'jello')
+  const traces = join(home, 'db', 'traces')
+  truncateSync(join(traces, readdirSync(traces).at(0) ?? ''), 10)
+  const found = await mixos('verify')
+  t.is(found.code, 1)
+  t.regex(found.stdout, /text: expected b3:\w+, got b3:\w+; expected mtime 1/)
+  t.is(found.stderr, 'delete what is damaged with --drop, then realize what needs it again\n')
+
+  t.is((await mixos('verify', '--drop')).code, 1)
+  const dropped = await mixos('verify')
+  t.regex(
+    dropped.stdout,
+    /artifacts\/greeting: it leads to \S+, which is not in the store\n1 object/,
+  )
+  t.is(dropped.stderr, 'realize again what is missing\n')
+  t.is((await mixos('realize', 'greeting', 'farewell', ...FILE)).stdout.trim(), paths.join('\n'))
+  t.is(readFileSync(damaged, 'utf8'), 'hello')
+  t.is((await mixos('verify')).stdout, '2 objects checked: all is well\n')
+})
+
+test('realize --check finds what was damaged on the disk', async t => {
+  const { mixos } = placeWithRecipes(t)
+  const path = (await mixos('realize', 'greeting', ...FILE)).stdout.trim()
+  chmodSync(join(path, 'text'), 0o644)
+  writeFileSync(join(path, 'text'), 'jello')
+  const { code, stderr } = await mixos('realize', 'greeting', '--check', ...FILE)
+  t.is(code, 1)
+  t.regex(stderr, /-greeting-1 is damaged: text: expected b3:/)
+})
+
+test('a link that nothing can hold is told of as such, and is no bug', async t => {
+  const { mixos } = placeWithRecipes(t)
+  const { code, stderr } = await mixos('realize', 'greeting', '--out-link', '/proc/x', ...FILE)
+  t.is(code, 1)
+  t.regex(stderr, /cannot make the link \/proc\/x/)
+})
+
+test('a home that is a file is told of by every command', async t => {
+  const { directory, home, mixos } = placeWithRecipes(t)
+  writeFileSync(home, '')
+  for (const command of [['roots'], ['realize', 'greeting', '--dry-run', ...FILE]]) {
+    const { code, stderr } = await mixos(...command)
+    t.is(code, 1)
+    t.regex(stderr, new RegExp(`^error: ${home} is not a directory`), directory)
+  }
+})
+
+test('what cannot be started is told of before anything is realized', async t => {
+  const { home, mixos } = place(t)
+  for (const [args, message] of [
+    [['busybox'], /^error: busybox is not an image: it is a package/],
+    [['iso', '--keep', 'my.disk'], /^error: --keep is for a disk, and iso is a CD/],
+    [['disk', '--keep', 'nowhere/my.disk'], /^error: --keep .*: there is no directory .*nowhere/],
+  ] as const) {
+    const { code, stderr } = await mixos('boot', ...args)
+    t.is(code, 2)
+    t.regex(stderr, message)
+  }
+  t.deepEqual(existsSync(home) ? readdirSync(join(home, 'store')) : [], [])
+})
+
 test('verify finds a trace that was cut short, and names it', async t => {
   const { home, mixos } = placeWithRecipes(t)
   await mixos('realize', 'greeting', ...FILE)

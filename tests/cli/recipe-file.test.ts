@@ -60,9 +60,34 @@ const invalid: [title: string, source: string, message: RegExp][] = [
     /^error: hello\.ts: the package hello: unknown package "muls"\nhint: did you mean musl\?/,
   ],
   [
+    'that ends the program is refused, also with success',
+    'process.exit(0)\nexport const hello = 1',
+    /^error: hello\.ts: it ends the program, with exit code 0\n/,
+  ],
+  [
+    'of which a package ends the program is refused',
+    'export const hello = () => process.exit(5)',
+    /^error: hello\.ts: the package hello: it ends the program, with exit code 5\n/,
+  ],
+  [
+    'that never ends loading says so',
+    'await new Promise(() => {})\nexport const hello = 1',
+    /^error: hello\.ts: it never ends loading\n/,
+  ],
+  [
+    'whose package is async is told that it cannot be',
+    'export const hello = async () => 1',
+    /^error: hello\.ts: the package hello is a promise, not a derivation\nhint: a recipe cannot be async/,
+  ],
+  [
+    'with a misspelled field shows the nearest',
+    'import { derivation } from "mixos"\nexport const hello = derivation({ name: "hello", version: "1", builder: ["/bin/sh"], input: {} })',
+    /unknown field "input"\nhint: did you mean inputs\?/,
+  ],
+  [
     'whose packages need each other shows the way round',
     'import { type PackageSet } from "mixos"\nexport const hello = (packages: PackageSet) => packages.get("world")\nexport const world = (packages: PackageSet) => packages.get("hello")',
-    /cycle: hello -> world -> hello/,
+    /^error: hello\.ts: the package \w+: packages depend on each other in a cycle: hello -> world -> hello/,
   ],
 ]
 
@@ -77,10 +102,32 @@ for (const [title, source, message] of invalid) {
   })
 }
 
+test('what a recipe file prints is for people, beside the result', async t => {
+  const { directory, mixos } = place(t)
+  const source = `import { textFiles } from 'mixos'
+console.log('loading')
+export const hello = () => {
+  console.log('making')
+  return textFiles({ name: 'hello', version: '1', files: {} })
+}`
+  writeFileSync(join(directory, 'hello.ts'), source)
+  const { stdout, stderr } = await mixos('explain', 'hello', '-f', 'hello.ts', '--json')
+  t.notThrows(() => JSON.parse(stdout))
+  t.regex(stderr, /^loading\nmaking\n/)
+})
+
+test('a recipe file that is a directory says so', async t => {
+  const { directory, mixos } = place(t)
+  mkdirSync(join(directory, 'recipes'))
+  const { code, stderr } = await mixos('explain', 'hello', '-f', 'recipes')
+  t.is(code, 1)
+  t.regex(stderr, /^error: the recipe file recipes is a directory\nhint: /)
+})
+
 test('a recipe file that is not there is named', async t => {
   const { code, stderr } = await place(t).mixos('explain', 'hello', '-f', 'hello.ts')
   t.is(code, 1)
-  t.is(stderr, 'error: there is no recipe file hello.ts\n')
+  t.is(stderr, 'error: there is no recipe file hello.ts\nhint: name another with -f FILE\n')
 })
 
 test('a recipe file may import others, and replace a package for all that depend on it', async t => {

@@ -95,8 +95,8 @@ const refused: Record<string, readonly [change: object, message: string]> = {
   'a name with a slash': [{ name: 'a/b' }, 'derivation "a/b": invalid name "a/b"'],
   'a name that begins with a dot': [{ name: '.a' }, 'invalid name ".a"'],
   'a name with a line break': [{ name: 'a\n' }, 'invalid name "a\\n"'],
-  'no name': [{ name: undefined }, 'derivation undefined: invalid name undefined'],
-  'no version': [{ version: undefined }, 'derivation "hello": invalid version undefined'],
+  'no name': [{ name: undefined }, 'a derivation: its name is missing'],
+  'no version': [{ version: undefined }, 'derivation "hello": its version is missing'],
   'a version with a colon': [{ version: '1:2' }, 'invalid version "1:2"'],
   'a version that is a number': [{ version: 1 }, 'invalid version 1'],
   'a label too long for a file name': [
@@ -151,6 +151,7 @@ const refused: Record<string, readonly [change: object, message: string]> = {
     { fetch: fetchOfA().fetch },
     'builtin:fetch-url and fetch go together',
   ],
+  'a misspelled field': [{ enviroment: {} } as object, 'unknown field "enviroment"'],
   'a builtin with two outputs': [
     { builder: ['builtin:files'], outputs: ['out', 'dev'] },
     'builtin:files has one output, not out, dev',

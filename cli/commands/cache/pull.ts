@@ -41,9 +41,13 @@ async function run(context: Context, args: Args): Promise<Answer> {
   const lacking = missing.filter(({ derivation }) => roots.has(derivation))
   if (lacking.length > 0) {
     const labels = lacking.map(({ derivation }) => labelOf(derivation)).join(', ')
-    throw new MixosError('OBJECT_UNKNOWN', `no cache that you trust has ${labels}`, {
-      hint: `build it: ${realizeCommand(args.names, args)} (${plural(missing.length, 'step')}), or look at: mixos cache info`,
-    })
+    throw new MixosError(
+      'OBJECT_UNKNOWN',
+      `no cache has ${labels} with the signature of a key that you trust there`,
+      {
+        hint: `see who is asked and trusted: mixos cache info; trust who pushed it: mixos cache trust add NAME:KEY; or build it: ${realizeCommand(args.names, args)} (${plural(missing.length, 'step')})`,
+      },
+    )
   }
   const links = linksOf(context, named, undefined)
   const jobs = availableParallelism()
