@@ -55,6 +55,10 @@ test('the kernel settings are one key and one value a line, each key once', t =>
   t.is(new Set(keys).size, keys.length)
 })
 
+test('performance events are limited by a value that the kernel of upstream knows', t => {
+  t.regex(live().sysctl, /^kernel\.perf_event_paranoid = [0-2]$/m)
+})
+
 function filesOf(system: Parameters<typeof init>[0]): Record<string, unknown> {
   return JSON.parse(init(system).env.files as string)
 }
