@@ -80,6 +80,7 @@ const CALLS = {
   process_vm_writev: 311,
   kcmp: 312,
   finit_module: 313,
+  renameat2: 316,
   kexec_file_load: 320,
   bpf: 321,
   userfaultfd: 323,
@@ -127,6 +128,7 @@ const SETUID_OR_SETGID = 0o6000
 const CREATES = 0o100 | 0o20000000
 const CHARACTER_DEVICE = 0o020000
 const BLOCK_DEVICE = 0o060000
+const RENAME_WHITEOUT = 4
 // CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET}
 const NEW_NAMESPACE = 0x7e020000
 const TIOCSTI = 0x5412
@@ -161,6 +163,8 @@ const RULES: readonly Rule[] = [
   ...deny(EPERM, ['mknodat'], anyBit(2, SETUID_OR_SETGID)),
   ...deny(EPERM, ['mknodat'], kindOfNode(2, CHARACTER_DEVICE)),
   ...deny(EPERM, ['mknodat'], kindOfNode(2, BLOCK_DEVICE)),
+  // It leaves a character device of number 0 behind, which takes no rights.
+  ...deny(EPERM, ['renameat2'], anyBit(4, RENAME_WHITEOUT)),
 
   ...deny(EOPNOTSUPP, ['setxattr', 'lsetxattr', 'fsetxattr', 'setxattrat']),
   ...deny(EOPNOTSUPP, ['getxattr', 'lgetxattr', 'fgetxattr', 'getxattrat']),

@@ -20,6 +20,8 @@ const AT_FDCWD = -100
 const O_CREAT = 0o100
 const O_TMPFILE = 0o20200000
 const O_WRONLY = 1
+const RENAME_NOREPLACE = 1
+const RENAME_WHITEOUT = 4
 
 const call = (number: number, ...args: readonly Argument[]): Call => ({ number, arguments: args })
 
@@ -49,6 +51,20 @@ const probes: Readonly<Record<string, { calls: readonly Call[]; errno: number }>
   // The kernel would allow the one with number 0 to everybody.
   'mknod of a character device': { calls: [call(133, '/build/f', 0o020644, 0)], errno: EPERM },
   'mknod of a block device': { calls: [call(133, '/build/g', 0o060644, 0x701)], errno: EPERM },
+  'renameat2 that leaves a whiteout': {
+    calls: [
+      call(133, '/build/k', 0o100644, 0),
+      call(316, AT_FDCWD, '/build/k', AT_FDCWD, '/build/l', RENAME_WHITEOUT),
+    ],
+    errno: EPERM,
+  },
+  'renameat2 that leaves a whiteout and replaces nothing': {
+    calls: [
+      call(133, '/build/m', 0o100644, 0),
+      call(316, AT_FDCWD, '/build/m', AT_FDCWD, '/build/n', RENAME_WHITEOUT | RENAME_NOREPLACE),
+    ],
+    errno: EPERM,
+  },
   setxattr: { calls: [call(188, 0, 0, 0, 0, 0)], errno: EOPNOTSUPP },
   lsetxattr: { calls: [call(189, 0, 0, 0, 0, 0)], errno: EOPNOTSUPP },
   fsetxattr: { calls: [call(190, -1, 0, 0, 0, 0)], errno: EOPNOTSUPP },
@@ -90,6 +106,13 @@ const probes: Readonly<Record<string, { calls: readonly Call[]; errno: number }>
     errno: 0,
   },
   'mknod of a fifo': { calls: [call(133, '/build/i', 0o010644, 0)], errno: 0 },
+  'renameat2 that replaces nothing': {
+    calls: [
+      call(133, '/build/o', 0o100644, 0),
+      call(316, AT_FDCWD, '/build/o', AT_FDCWD, '/build/p', RENAME_NOREPLACE),
+    ],
+    errno: 0,
+  },
   'mknod of a file': { calls: [call(133, '/build/j', 0o100644, 0)], errno: 0 },
   'clone like fork': { calls: [call(56, 17, 0, 0, 0, 0)], errno: 0 },
   'socket of the internet': { calls: [call(41, 2, 1, 0)], errno: 0 },
