@@ -26,7 +26,7 @@ interface Header {
  * Unpacks a foreign tar archive over what is there. Directories, files and symlinks come out, and hard
  * links as copies; owners, times and setuid bits do not. Throws OBJECT_INVALID, and unpacks no further,
  * at a name that is absolute or holds "..", a path through a symlink or a file, a hard link to anything
- * but a file of this archive, a device, fifo or socket, or when `limit` is exceeded.
+ * but a file of this archive, a device, fifo or socket, content in anything but a file, or when `limit` is exceeded.
  */
 export async function unpackTar(host: Host, tar: Buffer, options: UnpackOptions): Promise<void> {
   // The one import of this package, loaded when first used.
@@ -85,6 +85,8 @@ function guardOf({ label, limit, into }: UnpackOptions): Guard {
     if (type !== 'file' && type !== 'directory' && type !== 'symlink' && type !== 'link') {
       return `it is a ${type ?? 'thing of an unknown kind'}`
     }
+    // Nobody would read it, and the archive would be waited for.
+    if (type !== 'file' && size > 0) return `it is a ${type} with ${size} bytes of content`
     if (type === 'symlink' && flawOfTarget(linkname)) return flawOfTarget(linkname)
     if (type === 'link') {
       const target = join(into, linkname ?? '')

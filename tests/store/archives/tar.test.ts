@@ -163,6 +163,24 @@ for (const [what, entries, message] of hostile) {
   })
 }
 
+for (const type of ['symlink', 'link', 'directory'] as const) {
+  for (const bytes of [100, 100_000]) {
+    test(`refused, not waited for: a ${type} with ${bytes} bytes of content`, async t => {
+      const { into } = setUp(t)
+      const tar = Buffer.concat([
+        firstOf(await tarOf([{ name: 'file', content: '' }])),
+        withContent(firstOf(await tarOf([{ name: 'a', type, linkname: 'file' }])), bytes),
+        await tarOf([{ name: 'b', content: 'x' }]),
+      ])
+      await t.throwsAsync(unpackTar(nodeHost, tar, { into, label: 'it', limit: 1e6 }), {
+        code: 'OBJECT_INVALID',
+        message: `it: entry "a": it is a ${type} with ${bytes} bytes of content`,
+      })
+      t.deepEqual(nodeHost.files.list(into), ['.keep', 'file'])
+    })
+  }
+}
+
 test('nothing is unpacked after what was refused', async t => {
   const { into, unpack } = setUp(t)
   const entries = [{ name: '../up', content: 'x' }, ...names(50)]
@@ -214,6 +232,18 @@ test('an error of the disk is passed on as it is', async t => {
   const unpacking = unpackTar(host, tar, { into, label: 'it', limit: 1e6 })
   await t.throwsAsync(unpacking, { code: 'ENOSPC' })
 })
+
+/** The header of an archive's first entry. */
+const firstOf = (tar: Buffer): Buffer => Buffer.from(tar.subarray(0, 512))
+
+/** The header with that size, and as many bytes behind it. */
+function withContent(header: Buffer, bytes: number): Buffer {
+  header.write(`${bytes.toString(8).padStart(11, '0')} `, 124, 'latin1')
+  header.write(' '.repeat(8), 148, 'latin1')
+  const sum = header.reduce((total, byte) => total + byte, 0)
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
+  return Buffer.concat([header, Buffer.alloc(Math.ceil(bytes / 512) * 512, 'x')])
+}
 
 const names = (count: number): TarEntry[] =>
   Array.from({ length: count }, (_, i) => ({ name: `file${i}`, content: 'x' }))
