@@ -1,20 +1,20 @@
 import { type ErrorCode, MixosError } from '../../graph/error.ts'
 import type { Answer, Host, Network } from '../host.ts'
 import { type Fetcher, PassingFailure, type Target } from './fetcher.ts'
+import { type Pace, watchPace } from './pace.ts'
 
-/** How long to wait, in milliseconds. */
-export interface Patience {
+/** How long to wait, in milliseconds. The first window begins with the request. */
+export interface Patience extends Pace {
   /** For a connection. */
   readonly connect: number
-  /** For the next byte, the first one included. */
-  readonly idle: number
   /** Before a host that could not be reached is tried again, the first time and at most: it grows fourfold. */
   readonly unreachable: { readonly first: number; readonly most: number }
 }
 
 export const PATIENCE: Patience = {
   connect: 10_000,
-  idle: 20_000,
+  window: 20_000,
+  bytes: 4096,
   unreachable: { first: 1000, most: 300_000 },
 }
 
@@ -27,13 +27,13 @@ const MAX_REDIRECTS = 5
 export function httpFetcher(host: Host, patience: Patience = PATIENCE): Fetcher {
   return {
     async fetch(url, target, { signal, onProgress }) {
-      const watch = watchdog(patience.idle)
+      const watch = watchPace(patience)
       const context = { host, patience, signal: AbortSignal.any([signal, watch.signal]) }
       try {
         const answer = await open(context, url, target)
         try {
           for await (const chunk of wanted(answer)) {
-            watch.feed()
+            watch.came(chunk.length)
             target.write(chunk)
             onProgress(target.position)
           }
@@ -42,8 +42,7 @@ export function httpFetcher(host: Host, patience: Patience = PATIENCE): Fetcher 
         }
       } catch (error) {
         signal.throwIfAborted()
-        if (watch.signal.aborted)
-          throw new PassingFailure(`no data for ${patience.idle / 1000} s`, error)
+        if (watch.signal.aborted) throw new PassingFailure(watch.signal.reason.message, error)
         throw error
       } finally {
         watch.stop()
@@ -227,17 +226,6 @@ async function* wanted(answer: Answer): AsyncGenerator<Uint8Array> {
 function rangeStart(answer: Answer): number {
   const match = /^bytes (\d+)-/.exec(answer.headers['content-range'] ?? '')
   return match ? Number(match[1]) : Number.NaN
-}
-
-/** Counts as stalled when it was not fed for that many milliseconds. */
-function watchdog(idle: number) {
-  const controller = new AbortController()
-  const timer = setTimeout(() => controller.abort(), idle)
-  return {
-    signal: controller.signal,
-    feed: () => void timer.refresh(),
-    stop: () => clearTimeout(timer),
-  }
 }
 
 function failure(

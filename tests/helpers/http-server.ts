@@ -59,6 +59,16 @@ export const begins =
     })
   }
 
+/** Sends the content byte by byte, one each few milliseconds, with the full length announced. */
+export const trickles =
+  (content: Buffer): Handler =>
+  (_, response) => {
+    response.writeHead(200, { 'content-length': String(content.length) })
+    let sent = 0
+    const timer = setInterval(() => response.write(content.subarray(sent, ++sent)), 5)
+    response.once('close', () => clearInterval(timer))
+  }
+
 export const redirect =
   (location: string): Handler =>
   (_, response) =>

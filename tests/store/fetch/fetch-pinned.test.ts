@@ -280,7 +280,7 @@ function setUp(
   const warnings: string[] = []
   const pauses: number[] = []
   // A stall is waited for; a good answer must not be late on a busy machine.
-  const http = httpFetcher(on, { ...PATIENCE, idle: 3000 })
+  const http = httpFetcher(on, { ...PATIENCE, window: 3000 })
   const run = (urls: readonly string[], mirrors: Mirrors = {}): Promise<string | undefined> =>
     fetchPinned(
       on,

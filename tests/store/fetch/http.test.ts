@@ -16,6 +16,7 @@ import {
   redirect,
   serve,
   sha256,
+  trickles,
 } from '../../helpers/http-server.ts'
 import { tempDirectory } from '../../helpers/temp-store.ts'
 import { testFetcher } from '../../suites/fetcher.ts'
@@ -111,21 +112,33 @@ test('a stalled answer is given up, and what came is kept', async t => {
     request: async (_, { signal }) => ({
       status: 200,
       headers: {},
-      body: stalling(content.subarray(0, 1000), signal),
+      body: stalling(content.subarray(0, 5000), signal),
       close: () => undefined,
     }),
   }
   await refused(t, 'http://a.example/file', /^no data for 0.05 s$/, {
     target,
     host: hostOf(network),
-    patience: { ...PATIENCE, idle: 50 },
+    patience: { ...PATIENCE, window: 50 },
   })
-  t.is(target.position, 1000)
+  t.is(target.position, 5000)
+})
+
+test('an answer that trickles is given up, and what came is kept', async t => {
+  const { base } = await serve(t, { '/file': trickles(content) })
+  const target = await open(t)
+  await refused(t, `${base}/file`, /^too slow: \d+ bytes in 0.5 s, expected 4096$/, {
+    target,
+    patience: { ...PATIENCE, window: 500 },
+  })
+  t.true(target.position > 0)
 })
 
 test('an answer that never starts is given up', async t => {
   const { base } = await serve(t, { '/file': () => undefined })
-  await refused(t, `${base}/file`, /^no data for 0.05 s$/, { patience: { ...PATIENCE, idle: 50 } })
+  await refused(t, `${base}/file`, /^no data for 0.05 s$/, {
+    patience: { ...PATIENCE, window: 50 },
+  })
 })
 
 test('up to five redirects are followed, also to another server', async t => {
