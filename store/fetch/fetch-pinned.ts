@@ -64,7 +64,7 @@ export async function fetchPinned(
     for (const url of asked) {
       if (signal.aborted) throw cancelled(label)
       const failure = await attempt(context, url)
-      if (!failure) return withoutPassword(new URL(url))
+      if (!failure) return withoutPassword(url)
       failures.set(url, failure)
     }
     asked = asked.filter(url => failures.get(url)?.isPassing)
@@ -110,8 +110,8 @@ async function attempt(context: Context, text: string): Promise<Failure | undefi
   const { signal, onProgress, label, warn } = options
   const url = URL.parse(text)
   const fetcher = url ? fetchers[url.protocol] : undefined
-  if (!url || !fetcher) return { url: text, reason: reasonAgainst(text) }
-  const shown = withoutPassword(url)
+  const shown = withoutPassword(text)
+  if (!url || !fetcher) return { url: shown, reason: reasonAgainst(text) }
   const resumed = download.position > 0
   try {
     await fetcher.fetch(url, download, { signal, onProgress })
@@ -141,12 +141,14 @@ function reasonAgainst(url: string): string {
   return 'no mirror of that site is known'
 }
 
-export function withoutPassword(url: URL): string {
-  if (url.username === '' && url.password === '') return url.href
-  const shown = new URL(url)
-  shown.username = ''
-  shown.password = ''
-  return shown.href
+/** An address as it may be shown, also one that is no URL. */
+export function withoutPassword(address: string): string {
+  const url = URL.parse(address)
+  if (!url) return address.replace(/:\/\/[^/?#]*@/, '://')
+  if (url.username === '' && url.password === '') return address
+  url.username = ''
+  url.password = ''
+  return url.href
 }
 
 function cancelled(label: string, cause?: unknown): MixosError {

@@ -25,15 +25,16 @@ export async function fetchUnpinned(
   const { path, limit, signal } = options
   const parsed = URL.parse(url)
   const fetcher = parsed ? fetchersOf(host)[parsed.protocol] : undefined
-  if (!parsed || !fetcher) throw new MixosError('FETCH_FAILED', `${url}: nothing can fetch it`)
+  const shown = withoutPassword(url)
+  if (!parsed || !fetcher) throw new MixosError('FETCH_FAILED', `${shown}: nothing can fetch it`)
   host.files.unlink(path)
   using download = await openDownload(host, { path, size: undefined, ...(limit && { limit }) })
   try {
     await fetcher.fetch(parsed, download, { signal, onProgress: () => undefined })
   } catch (error) {
-    if (signal.aborted) throw new MixosError('CANCELLED', `the fetch of ${url} was cancelled`)
+    if (signal.aborted) throw new MixosError('CANCELLED', `the fetch of ${shown} was cancelled`)
     if (!(error instanceof MixosError) || error.code === 'DISK_FULL') throw error
-    const message = `${withoutPassword(parsed)}: ${error.message}`
+    const message = `${shown}: ${error.message}`
     throw new MixosError('FETCH_FAILED', message, { hint: 'check the network', cause: error })
   }
   return { hash: download.hash(), size: download.position }
@@ -66,17 +67,19 @@ export async function pinUrls(
       return undefined
     })
     if (!content) continue
+    const source = withoutPassword(url)
     if (known && known.hash !== content.hash) {
       throw new MixosError(
         'HASH_MISMATCH',
-        `${known.source} has ${known.hash}, ${url} has ${content.hash}`,
+        `${known.source} has ${known.hash}, ${source} has ${content.hash}`,
         { hint: 'remove the URL with other bytes from configs/pins.ts' },
       )
     }
-    known ??= { ...content, source: url }
+    known ??= { ...content, source }
   }
   if (known) return { hash: known.hash, size: known.size }
-  throw new MixosError('FETCH_FAILED', `none of these can be fetched: ${urls.join(', ')}`, {
+  const all = urls.map(withoutPassword).join(', ')
+  throw new MixosError('FETCH_FAILED', `none of these can be fetched: ${all}`, {
     hint: 'check the network',
   })
 }

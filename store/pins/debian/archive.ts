@@ -1,7 +1,7 @@
 import { MixosError } from '../../../graph/error.ts'
 import { decompress } from '../../archives/decompress.ts'
 import { unpackDeb } from '../../archives/unpack-deb.ts'
-import { fetchPinned } from '../../fetch/fetch-pinned.ts'
+import { fetchPinned, withoutPassword } from '../../fetch/fetch-pinned.ts'
 import { expandUrl, type Mirrors } from '../../fetch/mirrors.ts'
 import type { Host } from '../../host.ts'
 import { type Content, fetchUnpinned } from '../pin.ts'
@@ -130,7 +130,8 @@ async function fetchKeyRings(
   const stanza = start < 0 ? '' : text.slice(start + 1, text.indexOf('\n\n', start + 1))
   const path = /^Filename: (\S+)$/m.exec(stanza)?.[1] ?? ''
   if (!isPoolPath(path)) {
-    throw new MixosError('SIGNATURE_INVALID', `${url} has no package ${KEY_RING}`)
+    const message = `${withoutPassword(url)} has no package ${KEY_RING}`
+    throw new MixosError('SIGNATURE_INVALID', message)
   }
   const deb = `${scratch}/${KEY_RING}.deb`
   await fetchUnpinned(host, at(path), { path: deb, limit: LIMITS.keyRing, signal })

@@ -241,6 +241,13 @@ test('a password in a URL is not shown', async t => {
   t.false(error?.message.includes('secret'))
 })
 
+test('a password in what nothing can fetch is not shown', async t => {
+  const { run } = setUp(t)
+  const error = await t.throwsAsync(run(['gopher://me:secret@host/1', 'http://me:secret@host:x/2']))
+  t.regex(error?.message ?? '', /gopher:\/\/host\/1: [\s\S]*http:\/\/host:x\/2: /)
+  t.false(error?.message.includes('secret'))
+})
+
 test('a cancelled fetch is CANCELLED, also while it waits, and keeps what it has', async t => {
   const controller = new AbortController()
   const { path, run } = setUp(t, {
