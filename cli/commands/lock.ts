@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import { command, subcommands } from 'cmd-ts'
 import { pins as wanted } from '../../configs/pins.ts'
 import type { Pin } from '../../graph/lock.ts'
-import type { Change, Update } from '../../store/pins/lock-update.ts'
+import type { Change, SeedChange } from '../../store/pins/lock-changes.ts'
+import type { Update } from '../../store/pins/lock-update.ts'
 import { problemsOf } from '../../store/pins/lock-wanted.ts'
 import { jsonFlag, names } from '../args.ts'
 import { type Context, openHome } from '../context.ts'
@@ -58,12 +59,15 @@ function update(context: Context) {
       { description: 'one source and one seed', command: 'mixos lock update linux qemu' },
     ],
     handler: async ({ names }): Promise<Answer> => {
-      const { changes } = await writeUpdated(context, names)
-      const lines = changes.map(lineOf)
-      const result = changes.length === 0 ? 'nothing changed' : plural(changes.length, 'change')
+      const { changes, seedChanges } = await writeUpdated(context, names)
+      const lines = [...changes.map(lineOf), ...seedChanges.map(lineOfSeed)]
+      const result = lines.length === 0 ? 'nothing changed' : plural(lines.length, 'change')
       return {
         text: [...lines, result].join('\n'),
-        record: { changes: Object.fromEntries(changes.map(recordOf)) },
+        record: {
+          changes: Object.fromEntries(changes.map(recordOf)),
+          seeds: Object.fromEntries(seedChanges.map(recordOfSeed)),
+        },
       }
     },
   })
@@ -82,9 +86,10 @@ async function writeUpdated(context: Context, names: readonly string[]): Promise
   const { host, layout } = store
   const path = join(project, 'flake-free.lock')
   return usingStore(store, context, async () => {
+    const lockText = host.files.read(path)?.toString()
     const updated = await updateLock({
       host,
-      lockText: host.files.read(path)?.toString(),
+      lockText,
       wanted,
       names,
       mirrors: machineMirrors(host, context.environment),
@@ -92,7 +97,7 @@ async function writeUpdated(context: Context, names: readonly string[]): Promise
       signal,
       report,
     })
-    if (updated.changes.length > 0) {
+    if (updated.text !== lockText) {
       await writeDurably(host, { path, data: updated.text, scratch: project })
     }
     return updated
@@ -114,4 +119,24 @@ function differing(before: Pin, after: Pin): string[] {
 
 function recordOf({ name, before, after }: Change) {
   return [name, { before: before?.version ?? null, after: after?.version ?? null }] as const
+}
+
+/** `+ seed new`, `- seed old` or `  seed changed: + debian/came - debian/went`. */
+function lineOfSeed(change: SeedChange): string {
+  if (!change.before) return `+ seed ${change.name}`
+  if (!change.after) return `- seed ${change.name}`
+  const { added, removed } = movedBy(change)
+  const moved = [...added.map(pin => `+ ${pin}`), ...removed.map(pin => `- ${pin}`)]
+  return `  seed ${change.name}: ${moved.length === 0 ? 'in another order' : moved.join(' ')}`
+}
+
+function recordOfSeed(change: SeedChange) {
+  return [change.name, movedBy(change)] as const
+}
+
+function movedBy({ before = [], after = [] }: SeedChange) {
+  return {
+    added: after.filter(pin => !before.includes(pin)),
+    removed: before.filter(pin => !after.includes(pin)),
+  }
 }

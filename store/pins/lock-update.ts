@@ -17,6 +17,7 @@ import type { BinaryPackage } from './debian/packages.ts'
 import { resolve } from './debian/resolve.ts'
 import type { SourcePackage } from './debian/sources.ts'
 import { upstreamOf } from './debian/version.ts'
+import { type Changes, changesOf } from './lock-changes.ts'
 import { debPin, neededPins, urlsOf } from './lock-wanted.ts'
 import { type Content, pinUrls } from './pin.ts'
 
@@ -34,16 +35,9 @@ export interface UpdateOptions {
   readonly report: Report
 }
 
-export interface Update {
+/** The new lock. Its text may also differ from the old one where nothing changed: by its layout. */
+export interface Update extends Changes {
   readonly text: string
-  readonly changes: readonly Change[]
-}
-
-/** A pin that came, went, or is another. */
-export interface Change {
-  readonly name: string
-  readonly before?: Pin
-  readonly after?: Pin
 }
 
 /**
@@ -59,7 +53,7 @@ export async function updateLock(options: UpdateOptions): Promise<Update> {
   host.files.makeDirectory(scratch, 0o700)
   try {
     const after = pruned(await resolved({ ...options, scratch }, before, selection), wanted)
-    return { text: formatLock(after), changes: changesOf(before, after) }
+    return { text: formatLock(after), ...changesOf(before, after) }
   } finally {
     removeTree(host, scratch)
   }
@@ -229,15 +223,6 @@ function pruned(lock: Lock, wanted: Wanted): Lock {
   const needed = neededPins({ ...lock, seeds }, wanted)
   const pins = Object.fromEntries(Object.entries(lock.pins).filter(([name]) => needed.has(name)))
   return { pins, seeds }
-}
-
-function changesOf(before: Lock, after: Lock): Change[] {
-  const names = new Set([...Object.keys(before.pins), ...Object.keys(after.pins)])
-  return [...names].sort().flatMap(name => {
-    const [old, now] = [before.pins[name], after.pins[name]]
-    if (JSON.stringify(old) === JSON.stringify(now)) return []
-    return [{ name, ...(old && { before: old }), ...(now && { after: now }) }]
-  })
 }
 
 function gone(what: string, { suite }: Wanted): MixosError {

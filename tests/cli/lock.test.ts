@@ -1,7 +1,18 @@
-import { cpSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import type { Wanted } from '../../graph/wanted.ts'
+import { makeKey, writeArchive } from '../helpers/debian-archive.ts'
 import { type Place, place } from '../helpers/run-cli.ts'
+import { tempDirectory } from '../helpers/temp-store.ts'
 
 const project = join(import.meta.dirname, '..', '..')
 
@@ -39,6 +50,42 @@ test('lock update: a name that nothing has is told with the nearest, and the loc
   t.true(readFileSync(path).equals(before))
 })
 
+test('lock update: a lock of which only the seeds or the layout are others is written, too', async t => {
+  const { user, path, want } = await withArchive(t)
+  want({ build: ['gcc', 'make'], small: ['libc'] })
+  const first = await user.mixos('lock', 'update')
+  t.regex(first.stdout, /^\+ debian\/make 1\n\+ seed build\n\+ seed small\n\d+ changes\n$/m)
+  const text = readFileSync(path, 'utf8')
+
+  want({ build: ['gcc'], small: ['make', 'libc'], tiny: ['libc'] })
+  const { code, stdout } = await user.mixos('lock', 'update')
+  t.is(code, 0)
+  t.is(stdout, '  seed build: - debian/make\n  seed small: + debian/make\n+ seed tiny\n3 changes\n')
+  t.deepEqual(JSON.parse(readFileSync(path, 'utf8')).seeds, {
+    build: ['debian/gcc', 'debian/libc'],
+    small: ['debian/libc', 'debian/make'],
+    tiny: ['debian/libc'],
+  })
+  t.is((await user.mixos('lock', 'update')).stdout, 'nothing changed\n')
+
+  want({ build: ['gcc', 'make'], small: ['libc'] })
+  const json = await user.mixos('lock', 'update', '--json')
+  const [added, none] = [['debian/make'], [] as string[]]
+  t.deepEqual(JSON.parse(json.stdout), {
+    changes: {},
+    seeds: {
+      build: { added, removed: none },
+      small: { added: none, removed: added },
+      tiny: { added: none, removed: ['debian/libc'] },
+    },
+  })
+  t.is(readFileSync(path, 'utf8'), text)
+
+  writeFileSync(path, JSON.stringify(JSON.parse(text)))
+  t.is((await user.mixos('lock', 'update')).stdout, 'nothing changed\n')
+  t.is(readFileSync(path, 'utf8'), text)
+})
+
 test('lock: a subcommand is needed', async t => {
   const { code, stderr } = await place(t).mixos('lock')
   t.is(code, 2)
@@ -49,7 +96,7 @@ test('lock: a subcommand is needed', async t => {
 function withLock(
   t: ExecutionContext,
   change: (lock: string) => string,
-): { user: Place; path: string } {
+): { user: Place; path: string; copy: string } {
   const copy = place(t).directory
   for (const name of ['package.json', 'cli', 'configs', 'derivations', 'graph', 'store']) {
     cpSync(join(project, name), join(copy, name), { recursive: true })
@@ -57,5 +104,21 @@ function withLock(
   symlinkSync(join(project, 'node_modules'), join(copy, 'node_modules'))
   const path = join(copy, 'flake-free.lock')
   writeFileSync(path, change(readFileSync(join(project, 'flake-free.lock'), 'utf8')))
-  return { user: place(t, { program: join(copy, 'cli', 'launch.js') }), path }
+  return { user: place(t, { program: join(copy, 'cli', 'launch.js') }), path, copy }
+}
+
+/** The same without a lock, and a user whose mirror has a few packages. */
+async function withArchive(t: ExecutionContext) {
+  const { user, path, copy } = withLock(t, text => text)
+  rmSync(path)
+  const key = await makeKey()
+  const packages = { gcc: { Depends: 'libc' }, libc: {}, make: {} }
+  const base = await writeArchive(tempDirectory(t), { signers: [key], packages })
+  mkdirSync(join(user.config, 'mixos'), { recursive: true })
+  writeFileSync(join(user.config, 'mixos', 'mirrors.json'), JSON.stringify({ debian: [base] }))
+  const want = (seeds: Wanted['seeds']): void => {
+    const wanted = { suite: 'trixie', keyFingerprints: [key.fingerprint], seeds, sources: {} }
+    writeFileSync(join(copy, 'configs/pins.ts'), `export const pins = ${JSON.stringify(wanted)}\n`)
+  }
+  return { user, path, want }
 }

@@ -93,8 +93,29 @@ test('everything is pinned from the signed index, sorted, one pin a line', async
 test('a second update changes nothing, and nothing temporary stays', async t => {
   const { update, scratch } = await setUp(t)
   const { text } = await update()
-  t.deepEqual(await update({ lockText: text }), { text, changes: [] })
+  t.deepEqual(await update({ lockText: text }), { text, changes: [], seedChanges: [] })
   t.deepEqual(nodeHost.files.list(scratch), [])
+})
+
+test('a seed that holds other pins, all of them there already, is told', async t => {
+  const { update } = await setUp(t)
+  const { text } = await update()
+  const seeds = { build: ['make'], small: ['libc', 'gcc'] }
+  const { changes, seedChanges, ...updated } = await update({
+    lockText: text,
+    wanted: { ...wanted, seeds },
+    names: ['small', 'build'],
+  })
+  t.deepEqual(changes, [])
+  t.deepEqual(seedChanges, [
+    {
+      name: 'build',
+      before: ['debian/gcc', 'debian/libc', 'debian/make'],
+      after: ['debian/libc', 'debian/make'],
+    },
+    { name: 'small', before: ['debian/libc'], after: ['debian/gcc', 'debian/libc'] },
+  ])
+  t.deepEqual(problemsOf(parseLock(updated.text), { ...wanted, seeds }), [])
 })
 
 test('a newer index moves pins; what is no longer wanted goes', async t => {
