@@ -43,7 +43,7 @@ export interface Update extends Changes {
 /**
  * Resolves pins anew. Nothing is written: the result is the text of the new lock and what differs, and the
  * same archive and the same wishes always give the same text. Throws NAME_UNKNOWN for a name that is
- * neither wanted nor pinned, and SIGNATURE_INVALID for an index older than the lock's.
+ * neither wanted nor pinned, and SIGNATURE_INVALID where all indexes are older than the lock's.
  */
 export async function updateLock(options: UpdateOptions): Promise<Update> {
   const { host, wanted, names, lockText } = options
@@ -132,23 +132,15 @@ async function resolved(options: UpdateOptions, before: Lock, selection: Selecti
 
 async function openedArchive(options: UpdateOptions, before: Lock): Promise<Archive> {
   const { host, wanted, mirrors, scratch, signal } = options
-  const archive = await openArchive(host, {
+  return await openArchive(host, {
     suite: wanted.suite,
     fingerprints: wanted.keyFingerprints,
     mirrors: withArchiveAt(mirrors, host.now()),
+    notBefore: parseStamp(before.pins[ARCHIVE_PIN]?.version ?? ''),
     scratch,
     signal,
     warn: warning(options),
   })
-  const known = parseStamp(before.pins[ARCHIVE_PIN]?.version ?? '')
-  if (known !== undefined && archive.release.date < known) {
-    throw new MixosError(
-      'SIGNATURE_INVALID',
-      `the index of ${wanted.suite} is from ${formatStamp(archive.release.date)}, the lock was made from a newer one of ${formatStamp(known)}`,
-      { hint: 'the mirror is stale: name another in $XDG_CONFIG_HOME/mixos/mirrors.json' },
-    )
-  }
-  return archive
 }
 
 async function packagesOf(archive: Archive | undefined) {

@@ -2,7 +2,7 @@ import { MixosError } from '../../../graph/error.ts'
 import { decompress } from '../../archives/decompress.ts'
 import { unpackDeb } from '../../archives/unpack-deb.ts'
 import { fetchPinned, withoutPassword } from '../../fetch/fetch-pinned.ts'
-import { expandUrl, type Mirrors } from '../../fetch/mirrors.ts'
+import { expandUrl, formatStamp, type Mirrors } from '../../fetch/mirrors.ts'
 import type { Host } from '../../host.ts'
 import { type Content, fetchUnpinned } from '../pin.ts'
 import { isPoolPath, type PackageIndex, parsePackages } from './packages.ts'
@@ -22,6 +22,8 @@ export interface ArchiveOptions {
   readonly suite: string
   readonly fingerprints: readonly string[]
   readonly mirrors: Mirrors
+  /** When the newest index was made that is known, in milliseconds since the epoch: an older one is refused. */
+  readonly notBefore?: number | undefined
   /** A directory of this run's own. */
   readonly scratch: string
   readonly signal: AbortSignal
@@ -36,7 +38,7 @@ const KEY_RING = 'debian-archive-keyring'
 
 /**
  * Fetches and verifies the index of a suite, from the first of the mirrors that has a good one. Throws
- * FETCH_FAILED or SIGNATURE_INVALID, the latter when any mirror's index did not verify.
+ * FETCH_FAILED or SIGNATURE_INVALID, the latter when any mirror's index did not verify or was too old.
  */
 export async function openArchive(host: Host, options: ArchiveOptions): Promise<Archive> {
   const { mirrors, suite, warn } = options
@@ -63,7 +65,7 @@ export async function openArchive(host: Host, options: ArchiveOptions): Promise<
 const CODES = new Set(['FETCH_FAILED', 'OBJECT_INVALID', 'SIGNATURE_INVALID'])
 
 async function openMirror(host: Host, base: string, options: ArchiveOptions): Promise<Archive> {
-  const { suite, scratch, signal } = options
+  const { suite, scratch, signal, notBefore = 0 } = options
   const at = (path: string): string => expandUrl(`mirror://x/${path}`, { x: [base] })[0] as string
   const path = `${scratch}/InRelease`
   const content = await fetchUnpinned(host, at(`dists/${suite}/InRelease`), {
@@ -75,6 +77,7 @@ async function openMirror(host: Host, base: string, options: ArchiveOptions): Pr
   const text = contentOf(host, path).toString('utf8')
   const { fingerprints } = options
   const release = await verifyRelease(text, { fingerprints, keyRings, suite, now: host.now() })
+  if (release.date < notBefore) throw stale(at(''), release, { suite, notBefore })
   let packages: Promise<PackageIndex> | undefined
   return {
     release,
@@ -90,6 +93,18 @@ async function openMirror(host: Host, base: string, options: ArchiveOptions): Pr
         parsed(SOURCES, text => parseSources(text, names)),
       ),
   }
+}
+
+function stale(
+  mirror: string,
+  { date }: Release,
+  { suite, notBefore }: { suite: string; notBefore: number },
+): MixosError {
+  return new MixosError(
+    'SIGNATURE_INVALID',
+    `the index of ${suite} at ${withoutPassword(mirror)} is from ${formatStamp(date)}, the lock was made from a newer one of ${formatStamp(notBefore)}`,
+    { hint: 'the mirror is stale: name another in $XDG_CONFIG_HOME/mixos/mirrors.json' },
+  )
 }
 
 /** An index file that the verified release vouches for. */

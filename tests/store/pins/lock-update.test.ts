@@ -238,6 +238,20 @@ test("an index older than the lock's is SIGNATURE_INVALID, with both dates", asy
   })
 })
 
+test("a mirror whose index is older than the lock's is warned of and passed over", async t => {
+  const { update, base, events } = await setUp(t)
+  const { text } = await update()
+  const stale = await setUp(t, { ...archive, date: MADE - 1000 })
+  const mirrors = { debian: [stale.base, base] }
+  t.deepEqual((await update({ lockText: text, mirrors })).changes, [])
+  const [warning, ...others] = warningsOf(events)
+  t.is(
+    warning,
+    `the index of trixie at ${stale.base}/ is from 20260304T050606Z, the lock was made from a newer one of 20260304T050607Z`,
+  )
+  t.deepEqual(others, [])
+})
+
 test('an index file that the signature does not cover is not used', async t => {
   const { update, base } = await setUp(t)
   const sources = new URL(`${base}/dists/trixie/main/source/Sources.xz`)
