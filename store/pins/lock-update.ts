@@ -13,7 +13,7 @@ import {
 } from '../fetch/mirrors.ts'
 import type { Host } from '../host.ts'
 import { type Archive, openArchive } from './debian/archive.ts'
-import type { BinaryPackage } from './debian/packages.ts'
+import type { BinaryPackage, PackageIndex } from './debian/packages.ts'
 import { resolve } from './debian/resolve.ts'
 import type { SourcePackage } from './debian/sources.ts'
 import { upstreamOf } from './debian/version.ts'
@@ -26,7 +26,7 @@ export interface UpdateOptions {
   /** The lock as it is; undefined where there is none yet. */
   readonly lockText: string | undefined
   readonly wanted: Wanted
-  /** Sources, seeds and packages to resolve anew; everything where it is empty. */
+  /** Sources, seeds and packages to resolve anew, and with them what shares a seed; everything where it is empty. */
   readonly names: readonly string[]
   readonly mirrors: Mirrors
   /** A directory to make temporary files in. */
@@ -108,19 +108,10 @@ async function resolved(options: UpdateOptions, before: Lock, selection: Selecti
   const pins: Record<string, Pin> = { ...before.pins }
   const seeds: Record<string, readonly string[]> = { ...before.seeds }
   const fromDebian = selection.sources.some(name => 'debian' in (wanted.sources[name] as Source))
-  const archive =
-    fromDebian || selection.seeds.length + selection.packages.length > 0
-      ? await openedArchive(options, before)
-      : undefined
-  for (const name of selection.seeds) {
-    const binaries = resolve(await packagesOf(archive), wanted.seeds[name] ?? [])
-    for (const binary of binaries) pins[debPin(binary.name)] = pinOfPackage(binary)
-    seeds[name] = binaries.map(binary => debPin(binary.name))
-  }
-  for (const name of selection.packages) {
-    const binary = (await packagesOf(archive)).byName.get(name)
-    if (!binary) throw gone(`package ${name}`, wanted)
-    pins[debPin(name)] = pinOfPackage(binary)
+  const hasPackages = selection.seeds.length + selection.packages.length > 0
+  const archive = fromDebian || hasPackages ? await openedArchive(options, before) : undefined
+  if (archive && hasPackages) {
+    resolvePackages(await archive.packages(), { pins, seeds }, { wanted, selection })
   }
   const sources = fromDebian ? await archive?.sources(debianNames(wanted)) : undefined
   for (const name of selection.sources) {
@@ -143,9 +134,37 @@ async function openedArchive(options: UpdateOptions, before: Lock): Promise<Arch
   })
 }
 
-async function packagesOf(archive: Archive | undefined) {
-  if (!archive) throw new Error('the archive was not opened')
-  return await archive.packages()
+interface Draft {
+  readonly pins: Record<string, Pin>
+  readonly seeds: Record<string, readonly string[]>
+}
+
+/**
+ * Takes packages and seeds from the index, and with them each seed that holds a pin which changed by that: whether
+ * what other indexes had fits to it, nobody knows.
+ */
+function resolvePackages(
+  index: PackageIndex,
+  { pins, seeds }: Draft,
+  { wanted, selection }: { wanted: Wanted; selection: Selection },
+): void {
+  const before = { ...pins }
+  for (const name of selection.packages) {
+    const binary = index.byName.get(name)
+    if (!binary) throw gone(`package ${name}`, wanted)
+    pins[debPin(name)] = pinOfPackage(binary)
+  }
+  const isOther = (pin: string): boolean =>
+    JSON.stringify(pins[pin]) !== JSON.stringify(before[pin])
+  const left = new Set(Object.keys(wanted.seeds))
+  const next = (): string | undefined =>
+    [...left].find(name => selection.seeds.includes(name) || seeds[name]?.some(isOther))
+  for (let name = next(); name !== undefined; name = next()) {
+    left.delete(name)
+    const binaries = resolve(index, wanted.seeds[name] ?? [])
+    for (const binary of binaries) pins[debPin(binary.name)] = pinOfPackage(binary)
+    seeds[name] = binaries.map(binary => debPin(binary.name))
+  }
 }
 
 function pinOfPackage({ name, version, path, hash, size }: BinaryPackage): Pin {

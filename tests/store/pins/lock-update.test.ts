@@ -121,12 +121,12 @@ test('a seed that holds other pins, all of them there already, is told', async t
 test('a newer index moves pins; what is no longer wanted goes', async t => {
   const { update } = await setUp(t)
   const { text } = await update()
-  const newer = await setUp(t, {
+  const later = await setUp(t, {
     ...archive,
     date: MADE + 1000,
     packages: { ...archive.packages, libc: { Version: '2.42' } },
   })
-  const { changes } = await newer.update({
+  const { changes } = await later.update({
     lockText: text,
     wanted: { ...wanted, seeds: { build: ['gcc'] }, sources: {} },
   })
@@ -142,33 +142,71 @@ test('a newer index moves pins; what is no longer wanted goes', async t => {
   )
 })
 
-for (const [name, changed] of [
-  ['gcc', ['gcc']],
-  ['small', ['debian/libc']],
-  ['build', ['debian/gcc', 'debian/libc']],
-  ['libc', ['debian/libc']],
-  ['debian/gcc', ['debian/gcc']],
-] as const) {
-  test(`an update of ${name} alone moves nothing else, and tells that the index is newer`, async t => {
+const newer: ArchiveSpec = {
+  ...archive,
+  date: MADE + 1000,
+  packages: {
+    ...archive.packages,
+    libc: { Version: '2.42' },
+    gcc: { Version: '15', Depends: 'libc (>= 2.42), libgcc' },
+    libgcc: { Version: '15' },
+  },
+  sources: { 'gcc-14': { version: '14.3.0-1', files: { 'gcc-14_14.3.0.orig.tar.gz': 'gcc' } } },
+}
+
+test('an update of a source alone moves nothing else, and tells that the index is newer', async t => {
+  const { text } = await (await setUp(t)).update()
+  const { update, events } = await setUp(t, newer)
+  const { changes, seedChanges } = await update({ lockText: text, names: ['gcc'] })
+  t.deepEqual(
+    changes.map(({ name }) => name),
+    ['gcc'],
+  )
+  t.deepEqual(seedChanges, [])
+  t.regex(warningsOf(events).join(), /index changed .*20260304T050607Z, now 20260304T050608Z/)
+})
+
+// Each holds the C library, which moves, or depends on one that does.
+for (const name of ['small', 'build', 'libc', 'debian/gcc']) {
+  test(`an update of ${name} alone moves what is in a seed with it, and no source`, async t => {
     const { text } = await (await setUp(t)).update()
-    const { update, events } = await setUp(t, {
-      ...archive,
-      date: MADE + 1000,
-      packages: {
-        ...archive.packages,
-        libc: { Version: '2.42' },
-        gcc: { Version: '15', Depends: 'libc' },
-      },
-      sources: { 'gcc-14': { version: '14.3.0-1', files: { 'gcc-14_14.3.0.orig.tar.gz': 'gcc' } } },
-    })
-    const { changes } = await update({ lockText: text, names: [name] })
+    const { update, events } = await setUp(t, newer)
+    const { changes, seedChanges } = await update({ lockText: text, names: [name] })
     t.deepEqual(
-      changes.map(({ name }) => name),
-      changed,
+      changes.map(({ name, before, after }) => [name, before?.version, after?.version]),
+      [
+        ['debian/gcc', '14.2', '15'],
+        ['debian/libc', '2.41', '2.42'],
+        ['debian/libgcc', undefined, '15'],
+      ],
     )
+    t.deepEqual(seedChanges, [
+      {
+        name: 'build',
+        before: ['debian/gcc', 'debian/libc', 'debian/make'],
+        after: ['debian/gcc', 'debian/libc', 'debian/libgcc', 'debian/make'],
+      },
+    ])
     t.regex(warningsOf(events).join(), /index changed .*20260304T050607Z, now 20260304T050608Z/)
   })
 }
+
+test('an update of a seed whose packages are the same in a newer index moves no other seed', async t => {
+  const { text } = await (await setUp(t)).update()
+  const packages = { ...archive.packages, gcc: { Version: '15', Depends: 'libc' } }
+  const { update } = await setUp(t, { ...archive, date: MADE + 1000, packages })
+  t.deepEqual((await update({ lockText: text, names: ['small'] })).changes, [])
+})
+
+test('an update of a package that leaves a dependency unmet is refused, and names it', async t => {
+  const { text } = await (await setUp(t)).update()
+  const packages = { ...archive.packages, gcc: { Version: '15', Depends: 'libc (>= 2.42)' } }
+  const { update } = await setUp(t, { ...archive, date: MADE + 1000, packages })
+  await t.throwsAsync(update({ lockText: text, names: ['debian/gcc'] }), {
+    code: 'LOCK_OUTDATED',
+    message: /meets libc \(>= 2\.42\), which gcc needs/,
+  })
+})
 
 test('a name that nothing has is NAME_UNKNOWN, with the nearest', async t => {
   const { update } = await setUp(t)
