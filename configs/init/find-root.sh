@@ -145,7 +145,9 @@ mount_layers() {
 }
 
 # Makes the chosen state the current one, in the way of `mix rollback`, which completes it once the system has started.
-# Another change that was interrupted is completed or undone first; that may be the very one from the chosen state.
+# Where another change was interrupted, the journal says so too, and files below /etc are first brought to where this one
+# begins: what does not start must not keep the last good state from starting. A change that came from the chosen state
+# is undone.
 choose_generation() {
   profiles=/root/mix/profiles/system
   scratch=/root/mix/tmp/chosen
@@ -155,20 +157,22 @@ choose_generation() {
     say "mixos: there is no generation $generation; starting $current"
     return 0
   fi
-  if [ -f $profiles/journal ]; then
-    read -r journal <$profiles/journal
-    case $journal in
-      "{\"from\":$generation,\"to\":$current,"*) ;;
-      *)
-        say "mixos: generation $generation can be chosen after the interrupted change; starting $current"
-        return 0
-        ;;
-    esac
-  else
-    echo "{\"from\":$current,\"to\":$generation,\"isNew\":false}" >$scratch
-    sync
-    mv $scratch $profiles/journal
-  fi
+  journal=
+  [ ! -f $profiles/journal ] || read -r journal <$profiles/journal
+  case $journal in
+    "{\"from\":$generation,\"to\":$current,"*) ;;
+    *)
+      case $journal in
+        {*}) after=",\"after\":$journal" ;;
+        *) after= ;;
+      esac
+      # What a power cut left there is perhaps a link.
+      rm -f $scratch
+      printf '%s\n' "{\"from\":$current,\"to\":$generation,\"isNew\":false$after}" >$scratch
+      sync
+      mv $scratch $profiles/journal
+      ;;
+  esac
   sync
   rm -f $scratch
   ln -s "$generation" $scratch

@@ -14,6 +14,8 @@ export interface Journal {
   readonly isNew: boolean
   /** Who goes back; left out where a generation is new, which says it itself, and where it was the boot menu. */
   readonly made?: Made | undefined
+  /** One that was interrupted before this one, which the boot menu began: its files below `/etc` may be half done. */
+  readonly after?: Journal | undefined
 }
 
 const pathOf = ({ layout }: Store): string => join(layout.profiles, 'system', 'journal')
@@ -33,16 +35,22 @@ export function readJournal(store: Store): Journal | undefined {
   const text = store.host.files.read(at)
   if (!text) return undefined
   try {
-    const { from, to, isNew, made } = JSON.parse(text.toString())
-    if (Number.isInteger(from) && Number.isInteger(to) && typeof isNew === 'boolean') {
-      return { from, to, isNew, made: madeIn(made) }
-    }
+    const journal = journalIn(JSON.parse(text.toString()))
+    if (journal) return journal
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
   }
   throw new MixosError('PACKAGE_INVALID', `${at} was not written by this version of mix`, {
     hint: 'nothing was changed; the program that wrote it completes the change',
   })
+}
+
+function journalIn(value: unknown): Journal | undefined {
+  const { from, to, isNew, made, after } = (value ?? {}) as Record<string, unknown>
+  if (!Number.isInteger(from) || !Number.isInteger(to) || typeof isNew !== 'boolean')
+    return undefined
+  const numbers = { from: from as number, to: to as number }
+  return { ...numbers, isNew, made: madeIn(made), after: journalIn(after) }
 }
 
 /** No-op where there is none. Durable when it resolves. */

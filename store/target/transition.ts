@@ -1,12 +1,14 @@
 import { dirname, join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import type { StorePath } from '../../graph/store-path.ts'
+import { removeTree } from '../disk/remove.ts'
 import { flush } from '../disk/write.ts'
 import { type Report, warningOf } from '../event.ts'
 import { recordOf } from '../object-closure.ts'
 import type { Store } from '../store.ts'
 import { storeLock } from '../store-lock.ts'
 import { lastGood, writeBootMenu } from './boot-menu.ts'
+import { scratchOf } from './etc-directories.ts'
 import { applyEtcChanges, type EtcChange, etcChanges, noticeOf } from './etc-files.ts'
 import {
   addGeneration,
@@ -29,7 +31,7 @@ import type { Machine } from './machine.ts'
 import { forgetRollbacks, noteRollback } from './rollbacks.ts'
 
 /** A change that its journal stands for. */
-interface Move extends Omit<Journal, 'from' | 'to'> {
+interface Move extends Omit<Journal, 'from' | 'to' | 'after'> {
   readonly from: End
   readonly to: End
 }
@@ -223,21 +225,45 @@ async function undo(machine: Machine, change: Move): Promise<void> {
 /** The rest of undoing a change, once its beginning is current. Doing it again changes nothing more. */
 async function restore(machine: Machine, { from, to, isNew }: Move): Promise<void> {
   await removeNews(machine, changesBetween(machine, from, to))
-  const changes = changesBetween(machine, to, from)
-  await applyEtcChanges(
-    machine,
-    changes.filter(({ action }) => action !== 'copy-beside'),
-  )
+  await applyEtcChanges(machine, withoutNews(changesBetween(machine, to, from)))
   await writeBootMenu(machine, isNew ? to.number : undefined)
   if (isNew) await removeGeneration(machine.store, to.number)
   await removeJournal(machine.store)
 }
 
-/** Deletes what was put beside files of the user: the files of a package that did not get in. */
+const withoutNews = (changes: readonly EtcChange[]): EtcChange[] =>
+  changes.filter(({ action }) => action !== 'copy-beside')
+
+/**
+ * Brings files below `/etc` to generation `number`, at which a change was interrupted before or after its switch, so that
+ * they can be changed from there. Doing it again changes nothing more.
+ */
+async function bringFilesTo(
+  machine: Machine,
+  number: number,
+  interrupted: Journal | undefined,
+): Promise<void> {
+  if (!interrupted) return
+  const { from, to, after } = interrupted
+  await bringFilesTo(machine, from, after)
+  const numbers = generationNumbers(machine.store)
+  if (![from, to].every(one => numbers.includes(one)) || ![from, to].includes(number)) return
+  const ends = { from: endOf(machine.store, from), to: endOf(machine.store, to) }
+  if (number === from) await removeNews(machine, changesBetween(machine, ends.from, ends.to))
+  const [one, other] = number === to ? [ends.from, ends.to] : [ends.to, ends.from]
+  await applyEtcChanges(machine, withoutNews(changesBetween(machine, one, other)))
+}
+
+/**
+ * Deletes what was put beside files of the user: the files of a package that did not get in, also where a power cut left
+ * one half written.
+ */
 async function removeNews(machine: Machine, changes: readonly EtcChange[]): Promise<void> {
   const { host } = machine.store
   const touched = new Set<string>()
   for (const change of changes) {
+    if (change.action === 'none') continue
+    removeTree(host, scratchOf(join(machine.root, 'etc', change.path)))
     if (change.action !== 'copy-beside') continue
     const at = join(machine.root, 'etc', `${change.path}.mixnew`)
     if (!host.files.lstat(at)?.isFile()) continue
@@ -259,6 +285,7 @@ async function complete(machine: Machine, options: TransitionOptions): Promise<v
   const current = currentNumber(store)
   const isKnown = numbers.includes(from) && numbers.includes(to)
   if (!isKnown || (current !== from && current !== to)) return removeJournal(store)
+  await bringFilesTo(machine, from, journal.after)
   const change = { ...journal, from: endOf(store, from), to: endOf(store, to) }
   if (current === from) return restore(machine, change)
   options.report({
