@@ -1,5 +1,6 @@
 import { basename, dirname, join } from 'node:path'
 import { removeTree } from '../disk/remove.ts'
+import type { Host } from '../host.ts'
 import type { Machine } from './machine.ts'
 
 const ETC = '/mix/profiles/system/current/etc'
@@ -63,10 +64,28 @@ async function unlinkParent(machine: Machine, parent: string): Promise<void> {
   }
 }
 
-function isLinkOfOurs({ store, root }: Machine, path: string): boolean {
+/** True for a link to what the current profile has at that path. */
+export function isLinkOfOurs({ store, root }: Machine, path: string): boolean {
   const { files } = store.host
   const at = join(root, 'etc', path)
   return Boolean(files.lstat(at)?.isSymbolicLink()) && files.readLink(at) === inProfile(path)
+}
+
+/** True for a directory in which there will be nothing, but for directories, once these paths are removed. */
+export function willBeEmpty(machine: Machine, path: string, removed: ReadonlySet<string>): boolean {
+  const { files } = machine.store.host
+  const at = join(machine.root, 'etc', path)
+  return files.list(at).every(name => {
+    const held = `${path}/${name}`
+    if (removed.has(held)) return true
+    return files.lstat(join(at, name))?.isDirectory() && willBeEmpty(machine, held, removed)
+  })
+}
+
+/** Deletes such a directory; another one stays, and it throws. */
+export function removeEmpty(host: Host, at: string): void {
+  for (const name of host.files.list(at)) removeEmpty(host, join(at, name))
+  host.files.removeDirectory(at)
 }
 
 /** `a/b` and `a` of `a/b/c`, the outermost first. */

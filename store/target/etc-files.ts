@@ -2,10 +2,19 @@ import { dirname, join } from 'node:path'
 import type { StorePath } from '../../graph/store-path.ts'
 import { removeTree } from '../disk/remove.ts'
 import { flush } from '../disk/write.ts'
-import type { Host } from '../host.ts'
+import type { Files, Host } from '../host.ts'
 import { recordOf } from '../object-closure.ts'
 import type { Store } from '../store.ts'
-import { inProfile, linkedParent, makeParents, obstacle, scratchOf } from './etc-directories.ts'
+import {
+  inProfile,
+  isLinkOfOurs,
+  linkedParent,
+  makeParents,
+  obstacle,
+  removeEmpty,
+  scratchOf,
+  willBeEmpty,
+} from './etc-directories.ts'
 import { type InstalledPackage, installedIn } from './installed.ts'
 import type { Machine } from './machine.ts'
 
@@ -18,11 +27,11 @@ export type EtcChange =
   /** The user has changed it, and the package brings another one than before: that is put beside it, as `.mixnew`. */
   | { readonly action: 'copy-beside'; readonly path: string; readonly from: string }
   | { readonly action: 'remove'; readonly path: string }
-  /** Nothing, since `by`, on the way there, is no directory to go through. */
+  /** Nothing, since `by`, on the way there, is no directory to go through; or is one, where the file would be. */
   | { readonly action: 'none'; readonly path: string; readonly by: string }
 
 /**
- * What has to change below `/etc`, sorted by path: only what differs between the profiles, so what the user has changed
+ * What has to change below `/etc`, what goes first, and sorted by path: only what differs between the profiles, so what the user has changed
  * or deleted stays so. A directory that is itself a link into the profile changes with it, so nothing is done there
  * unless it holds a file that is the user's. Where `from` is not known, nothing goes.
  */
@@ -33,16 +42,21 @@ export function etcChanges(
 ): EtcChange[] {
   const before = from ? etcOf(machine.store, from) : new Map<string, EtcFile>()
   const after = etcOf(machine.store, to)
+  const gone = [...before].filter(
+    ([path, file]) => !after.has(path) && isUntouched(machine, path, file),
+  )
+  const removed = new Set(gone.map(([path]) => path))
   const changes: EtcChange[] = []
   for (const [path, file] of after) {
-    const change = changeFor(machine, path, { before: before.get(path), after: file })
-    const by = change && obstacle(machine, path)
+    const versions = { before: before.get(path), after: file }
+    const change = changeFor(machine, path, { ...versions, removed })
+    const by = change && blockedBy(machine, path, { ...versions, removed })
     if (change) changes.push(by === undefined ? change : { action: 'none', path, by })
   }
-  for (const [path, file] of before) {
-    if (!after.has(path) && isOurs(machine, path, file)) changes.push({ action: 'remove', path })
-  }
-  return changes.sort((a, b) => (a.path < b.path ? -1 : 1))
+  const byPath = (a: EtcChange, b: EtcChange): number => (a.path < b.path ? -1 : 1)
+  const removals = [...removed].map((path): EtcChange => ({ action: 'remove', path }))
+  // What was a file may become a directory, and the other way round.
+  return [...removals.sort(byPath), ...changes.sort(byPath)]
 }
 
 /** What the user should know of a change, if anything. */
@@ -51,11 +65,13 @@ export function noticeOf(change: EtcChange): string | undefined {
   switch (change.action) {
     case 'copy-beside':
       return `${at} was changed here and is kept; the new one is ${at}.mixnew`
-    case 'none':
-      return (
-        `/etc/${change.by} is no directory for files of root's, so ${at} was not made; ` +
-        `it is in ${inProfile(change.path)}`
-      )
+    case 'none': {
+      const why =
+        change.by === change.path
+          ? `${at} is a directory that holds other files, so the file was not put there`
+          : `/etc/${change.by} is no directory for files of root's, so ${at} was not made`
+      return `${why}; it is in ${inProfile(change.path)}`
+    }
     default:
       return undefined
   }
@@ -77,7 +93,8 @@ export async function applyEtcChanges(
   const { files } = machine.store.host
   await flush(
     machine.store.host,
-    [...touched].flatMap(path => files.realPath(path) ?? []),
+    // One may have gone since.
+    [...touched].flatMap(path => (files.lstat(path) && files.realPath(path)) ?? []),
   )
 }
 
@@ -109,17 +126,22 @@ function etcOfPackage(store: Store, { path, config }: InstalledPackage): [string
 interface Versions {
   readonly before: EtcFile | undefined
   readonly after: EtcFile
+  /** What goes before anything comes. */
+  readonly removed: ReadonlySet<string>
 }
 
 function changeFor(machine: Machine, path: string, versions: Versions): EtcChange | undefined {
   if (isSame(versions)) return undefined
   if (versions.after.isConfig) return configChange(machine, path, versions)
-  const { before } = versions
-  if (linkedParent(machine, path) !== undefined) return undefined
-  const found = machine.store.host.files.lstat(join(machine.root, 'etc', path))
+  const { before, removed } = versions
+  const parent = linkedParent(machine, path)
+  if (parent !== undefined) return removed.has(parent) ? { action: 'link', path } : undefined
+  const found = foundAt(machine, path, removed)
+  // A directory was not put there in the place of anything.
+  const isInWay = !before && found?.isDirectory()
   // What the user put in its place stays, and what they deleted stays away.
-  const isWanted = found ? before?.isConfig && isOurs(machine, path, before) : !before
-  return isWanted ? { action: 'link', path } : undefined
+  const isWanted = found ? before?.isConfig && isUntouched(machine, path, before) : !before
+  return isWanted || isInWay ? { action: 'link', path } : undefined
 }
 
 /** A link leads to whatever the current profile has. */
@@ -130,34 +152,67 @@ function isSame({ before, after }: Versions): boolean {
 function configChange(
   machine: Machine,
   path: string,
-  { before, after }: Versions,
+  { before, after, removed }: Versions,
 ): EtcChange | undefined {
   const { files } = machine.store.host
   const at = join(machine.root, 'etc', path)
   const copy: EtcChange = { action: 'copy', path, from: after.from }
   if (linkedParent(machine, path) !== undefined) return copy
-  const found = files.lstat(at)
+  const found = foundAt(machine, path, removed)
   if (!found) return before ? undefined : copy
-  if (before && isOurs(machine, path, before)) return copy
-  const mine = found.isFile() && files.read(at)
-  if (!mine || files.read(after.from)?.equals(mine)) return undefined
-  return { action: 'copy-beside', path, from: after.from }
+  if (isLinkOfOurs(machine, path) || (before && isOurs(machine, path, before))) return copy
+  if (!before && found.isDirectory()) return copy
+  const isEqual = found.isFile() && files.read(after.from)?.equals(files.read(at) ?? Buffer.of(0))
+  return isEqual ? undefined : { action: 'copy-beside', path, from: after.from }
 }
 
-/** True for a link that leads into the profile, and for a copy that nobody changed. */
+/** What will stand there when all is gone that goes: not a directory that holds nothing else. */
+function foundAt(
+  machine: Machine,
+  path: string,
+  removed: ReadonlySet<string>,
+): ReturnType<Files['lstat']> {
+  const found = machine.store.host.files.lstat(join(machine.root, 'etc', path))
+  return found?.isDirectory() && willBeEmpty(machine, path, removed) ? undefined : found
+}
+
+/** What is in the way of a change: on the way there, or a directory of other files where the file would be. */
+function blockedBy(
+  machine: Machine,
+  path: string,
+  { before, removed }: Versions,
+): string | undefined {
+  const by = obstacle(machine, path)
+  if (by !== undefined) return removed.has(by) ? undefined : by
+  return !before && foundAt(machine, path, removed)?.isDirectory() ? path : undefined
+}
+
+/** True for a link that leads into the profile, and for a copy whose bytes nobody changed. */
 function isOurs(machine: Machine, path: string, file: EtcFile): boolean {
   const { files } = machine.store.host
   if (linkedParent(machine, path) !== undefined || obstacle(machine, path) !== undefined)
     return false
   const at = join(machine.root, 'etc', path)
   const found = files.lstat(at)
-  if (found?.isSymbolicLink()) return files.readLink(at) === inProfile(path)
+  if (found?.isSymbolicLink()) return isLinkOfOurs(machine, path)
   return Boolean(
     found?.isFile() &&
       file.isConfig &&
       files.read(file.from)?.equals(files.read(at) ?? Buffer.of(0)),
   )
 }
+
+/** The same where nobody changed who may read or write it either, which would be lost if it went and came back. */
+function isUntouched(machine: Machine, path: string, file: EtcFile): boolean {
+  if (!isOurs(machine, path, file)) return false
+  const { files, processes } = machine.store.host
+  const found = files.lstat(join(machine.root, 'etc', path))
+  if (!found?.isFile()) return true
+  return (found.mode & 0o7777) === MODE && found.uid === processes.uid
+}
+
+/** Of a copy, unless the user gives it another one. */
+const MODE = 0o644
 
 async function apply({ store: { host } }: Machine, change: EtcChange, at: string): Promise<void> {
   switch (change.action) {
@@ -169,13 +224,13 @@ async function apply({ store: { host } }: Machine, change: EtcChange, at: string
     case 'copy-beside': {
       const data = host.files.read(change.from)
       if (!data) throw new Error(`${change.from} is gone`)
-      const mine = host.files.lstat(at)
+      const found = host.files.lstat(at)
+      const mine = found?.isFile() ? found : undefined
       await replace(host, change.action === 'copy' ? at : `${at}.mixnew`, async temp => {
-        host.files.writeNew(temp, data, 0o644)
-        if (mine?.isFile()) {
-          host.files.changeOwner(temp, mine.uid, mine.gid)
-          host.files.changeMode(temp, mine.mode & 0o7777)
-        }
+        host.files.writeNew(temp, data, MODE)
+        if (mine) host.files.changeOwner(temp, mine.uid, mine.gid)
+        // Whatever the umask is.
+        host.files.changeMode(temp, mine ? mine.mode & 0o7777 : MODE)
         // Without it, a power cut leaves an empty file, which looks like the user's own.
         await host.files.sync(temp)
       })
@@ -196,6 +251,7 @@ async function replace(
   removeTree(host, temp)
   try {
     await make(temp)
+    if (host.files.lstat(at)?.isDirectory()) removeEmpty(host, at)
     host.files.rename(temp, at)
   } finally {
     removeTree(host, temp)

@@ -263,7 +263,8 @@ async function removeNews(machine: Machine, changes: readonly EtcChange[]): Prom
   const touched = new Set<string>()
   for (const change of changes) {
     if (change.action === 'none') continue
-    removeTree(host, scratchOf(join(machine.root, 'etc', change.path)))
+    const half = scratchOf(join(machine.root, 'etc', change.path))
+    if (host.files.lstat(half)) removeTree(host, half)
     if (change.action !== 'copy-beside') continue
     const at = join(machine.root, 'etc', `${change.path}.mixnew`)
     if (!host.files.lstat(at)?.isFile()) continue

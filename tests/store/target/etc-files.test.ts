@@ -3,6 +3,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
@@ -117,6 +118,107 @@ test('a file that becomes a configuration becomes a copy, and back a link, unles
   t.is(read(machine, conf), 'mine\n')
 })
 
+const shapes = {
+  'a link': [{ 'etc/web': 'file\n' }, []],
+  'a configuration': [{ 'etc/web': 'file\n' }, ['web']],
+  'a directory of links': [{ 'etc/web/one': '1\n', 'etc/web/sub/two': '2\n' }, []],
+  'a directory of both': [{ 'etc/web/one': '1\n', 'etc/web/sub/two': '2\n' }, ['web/sub/two']],
+} as const
+const names = Object.keys(shapes) as (keyof typeof shapes)[]
+for (const from of names) {
+  for (const to of names.filter(name => /directory/.test(name) !== /directory/.test(from))) {
+    test(`${from} below etc becomes ${to} with the next version, and the same again when that is undone`, async t => {
+      const { machine, change } = await setUp(t)
+      const [[one, oneConfig], [two, twoConfig]] = [shapes[from], shapes[to]]
+      await change(one, { config: [...oneConfig] })
+      const before = filesBelow(machine)
+      t.deepEqual(await change(two, { config: [...twoConfig] }), [])
+      const after = filesBelow(machine)
+      t.deepEqual([...before.keys()], pathsOf(one))
+      t.deepEqual([...after.keys()], pathsOf(two))
+      for (const path of twoConfig) t.is(after.get(path), two[`etc/${path}` as keyof typeof two])
+      await rollBack(machine, 2, watching())
+      t.deepEqual(filesBelow(machine), before)
+      await rollBack(machine, 3, watching())
+      t.deepEqual(filesBelow(machine), after)
+    })
+  }
+}
+
+test('a file that becomes a directory does so wherever its change stops, or stays as it is', async t => {
+  const tree = { 'etc/web/one': '1\n', 'etc/web/sub/two': '2\n' }
+  for (let step = 1, well = 0; well < 1; step++) {
+    const { machine, base, change } = await setUp(t)
+    await change({ 'etc/web': 'file\n' }, { config: ['web'] })
+    const web = await addPackage(machine.store, 'web', { tree, config: ['web/one'] })
+    const next = await profileOf(machine.store, [base, web])
+    const faulty = machineAt(machine.root, faultyHost(nodeHost, { at: step, how: 'halt' }))
+    well += await transition(faulty, next, { ...watching(), made }).then(
+      () => 1,
+      () => 0,
+    )
+    await recover(machineAt(machine.root), watching())
+    const isNew = currentGeneration(machine.store).number === 3
+    t.deepEqual([...filesBelow(machine).keys()], isNew ? pathsOf(tree) : ['web'], `halt at ${step}`)
+    await rollBack(machine, 2, watching())
+    t.deepEqual([...filesBelow(machine).keys()], ['web'])
+    removeTree(nodeHost, machine.root)
+  }
+})
+
+test('a directory that holds a file of the user stays where a package brings a file, and the user is told', async t => {
+  for (const config of [[], ['web']]) {
+    const { machine, change } = await setUp(t)
+    await change({ 'etc/web/one': '1\n' })
+    writeFileSync(at(machine, 'web/mine'), 'mine\n')
+    t.like(await change({ 'etc/web': 'file\n' }, { config }), [
+      {
+        type: 'warning',
+        message:
+          '/etc/web is a directory that holds other files, so the file was not put there; ' +
+          `it is in ${inProfile}/web`,
+      },
+    ])
+    t.is(read(machine, 'web/mine'), 'mine\n')
+  }
+})
+
+test('a configuration that the user changed stays where a package brings a directory, and the user is told', async t => {
+  const { machine, change } = await setUp(t)
+  await change({ 'etc/web': 'file\n' }, { config: ['web'] })
+  writeFileSync(at(machine, 'web'), 'mine\n')
+  const [event] = await change({ 'etc/web/one': '1\n' })
+  t.like(event, { type: 'warning' })
+  t.is(read(machine, 'web'), 'mine\n')
+})
+
+test('a configuration that the user replaced by a link stays, and a new one is put beside it', async t => {
+  for (const target of ['../srv/web.conf', '../gone', 'web.conf']) {
+    const { machine, change } = await setUp(t)
+    await change({ [`etc/${conf}`]: 'port 80\n' }, { config: [conf] })
+    mkdirSync(join(machine.root, 'srv'))
+    writeFileSync(join(machine.root, 'srv/web.conf'), 'mine\n')
+    rmSync(at(machine, conf))
+    symlinkSync(target, at(machine, conf))
+    const events = await change({ [`etc/${conf}`]: 'port 81\n' }, { config: [conf] })
+    t.is(readlinkSync(at(machine, conf)), target)
+    t.is(read(machine, `${conf}.mixnew`), 'port 81\n')
+    t.regex(events.map(event => JSON.stringify(event)).join(), /web\.conf\.mixnew/)
+    await rollBack(machine, 1, watching())
+    t.is(readlinkSync(at(machine, conf)), target)
+  }
+})
+
+test('a configuration that the user made private stays when its package goes, and is so when it is back', async t => {
+  const { machine, change } = await setUp(t)
+  await change({ [`etc/${conf}`]: 'port 80\n' }, { config: [conf] })
+  chmodSync(at(machine, conf), 0o600)
+  await rollBack(machine, 1, watching())
+  t.is(modeOf(machine, conf), 0o600)
+  await rollBack(machine, 2, watching())
+  t.is(modeOf(machine, conf), 0o600)
+})
+
 for (const how of ['halt', 'EIO', 'ENOSPC'] as const) {
   test(`a linked directory keeps its files, whichever change of its transition there is ${how} at`, async t => {
     let well = 0
@@ -177,6 +279,23 @@ async function setUp(t: ExecutionContext) {
 
 const at = ({ root }: Machine, path: string): string => join(root, 'etc', path)
 const read = (machine: Machine, path: string): string => readFileSync(at(machine, path), 'utf8')
+const pathsOf = (tree: object): string[] => Object.keys(tree).map(path => path.slice('etc/'.length))
+
+/** What is below etc but directories: text, or where a link leads. */
+function filesBelow({ root }: Machine): Map<string, string> {
+  const etc = join(root, 'etc')
+  const found = readdirSync(etc, { recursive: true, withFileTypes: true }).filter(
+    entry => !entry.isDirectory(),
+  )
+  const paths = found.map(entry => join(entry.parentPath, entry.name))
+  return new Map(
+    paths.sort().map(path => {
+      const isLink = lstatSync(path).isSymbolicLink()
+      return [path.slice(etc.length + 1), isLink ? readlinkSync(path) : readFileSync(path, 'utf8')]
+    }),
+  )
+}
+
 const modeOf = (machine: Machine, path: string): number => statSync(at(machine, path)).mode & 0o777
 
 /** True where a way leads there in the end: itself, or a link into the current profile, on which it is. */

@@ -300,7 +300,8 @@ test('the bytes of a file below etc are on disk before it has its name', async t
   await transition(machineAt(machine.root, host), web, { ...watching(), made })
   const at = changes.indexOf(`rename ${join(machine.root, 'etc/web/web.conf')}`)
   t.regex(changes[at - 1] ?? '', /^sync .*\/etc\/web\/\.web\.conf\.mixtemp$/)
-  t.regex(changes[at - 2] ?? '', /^writeNew /)
+  t.regex(changes[at - 2] ?? '', /^changeMode /)
+  t.regex(changes[at - 3] ?? '', /^writeNew /)
 })
 
 for (const how of ['halt', 'EIO', 'ENOSPC'] as const) {
