@@ -106,10 +106,23 @@ server 3.pool.ntp.org
 # Applies what udhcpc, the DHCP client, was given by whoever answered.
 export PATH=/bin:/sbin
 set -f
+all=/run/resolv.conf
+
+# Each interface has a file of its own. Whoever writes last, of clients that do so at the same time, sees the files of all.
+write_all() {
+  set +f
+  known=$(cat "$all".* 2>/dev/null)
+  printf '%s\\n' "$known" >"/run/.resolv.conf.$interface"
+  mv "/run/.resolv.conf.$interface" "$all"
+  [ "$(cat "$all".* 2>/dev/null)" = "$known" ] || write_all
+}
+
 case $1 in
   deconfig)
     ip address flush dev "$interface"
     ip link set "$interface" up
+    rm -f "$all.$interface"
+    write_all
     ;;
   bound | renew)
     ip address replace "$ip/$mask" \${broadcast:+broadcast "$broadcast"} dev "$interface"
@@ -117,8 +130,9 @@ case $1 in
     {
       [ -z "$domain" ] || echo "search $domain"
       for server in $dns; do echo "nameserver $server"; done
-    } >"/run/resolv.conf.$interface"
-    mv "/run/resolv.conf.$interface" /run/resolv.conf
+    } >"/run/.resolv.conf.$interface"
+    mv "/run/.resolv.conf.$interface" "$all.$interface"
+    write_all
     ;;
 esac
 `,
