@@ -33,6 +33,8 @@ export interface UpdatedIndex {
 }
 
 const METADATA = ['root', 'timestamp', 'snapshot', 'targets'] as const
+/** Beside them, the root metadata that this system was shipped with when they were verified. */
+const SHIPPED = 'shipped-root.json'
 
 /** A repository at an address: a URL, or the path of a directory, such as of a medium. */
 export function openRepository(host: Host, address: string, patience?: Patience): CacheStorage {
@@ -66,7 +68,7 @@ export async function updateIndex(host: Host, options: UpdateOptions): Promise<U
     try {
       return await update(host, { scratch, heard, options })
     } finally {
-      await keepVerified(host, scratch, stateDirectory)
+      await keepVerified(host, scratch, options)
     }
   } catch (error) {
     signal.throwIfAborted()
@@ -113,20 +115,32 @@ function layOut(host: Host, { scratch, heard, options }: Update): void {
     throw new MixosError('REPOSITORY_INVALID', 'the root metadata of this system is damaged', {
       hint: 'restore it from the medium that this system was installed from',
     })
-  if ((heard.known.get('root')?.version ?? 0) >= shipped.version) return
+  const isSame = host.files.read(`${stateDirectory}/${SHIPPED}`)?.toString() === rootJson
+  if (isSame && (heard.known.get('root')?.version ?? 0) >= shipped.version) return
+  // Somebody decided anew whom to believe: of the rest, the updater takes what is signed by those.
   host.files.unlink(`${scratch}/root.json`)
   host.files.writeNew(`${scratch}/root.json`, rootJson)
   heard.known.set('root', shipped)
 }
 
-/** The updater wrote only what it had verified. Roots come first: who is believed decides on all else. */
-async function keepVerified(host: Host, scratch: string, directory: string): Promise<void> {
-  for (const role of METADATA) {
-    const data = host.files.read(`${scratch}/${role}.json`)
-    const path = `${directory}/${role}.json`
+/**
+ * The updater wrote only what it had verified. Roots come first: who is believed decides on all else. Then what that
+ * began with, so that it begins there again where a power cut came before.
+ */
+async function keepVerified(
+  host: Host,
+  scratch: string,
+  { stateDirectory, rootJson }: UpdateOptions,
+): Promise<void> {
+  const keep = async (name: string, data: Buffer | undefined): Promise<void> => {
+    const path = `${stateDirectory}/${name}`
     if (data && !host.files.read(path)?.equals(data))
       await writeDurably(host, { path, data, scratch })
   }
+  const [root, ...rest] = METADATA.map(role => `${role}.json`)
+  await keep(root as string, host.files.read(`${scratch}/${root}`))
+  await keep(SHIPPED, Buffer.from(rootJson))
+  for (const name of rest) await keep(name, host.files.read(`${scratch}/${name}`))
 }
 
 /** Only its path is used. */

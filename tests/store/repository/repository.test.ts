@@ -327,6 +327,34 @@ test('new keys are believed when the old root key signed for them, and no other 
   t.is((await update(directory)).version, 3)
 })
 
+test('root metadata that was put in the place of another is believed from then on, and the other no more', async t => {
+  const { store, program, directory } = await repository(t)
+  const believing = machine(t, directory)
+  // The root has moved on since it was shipped.
+  const both = { ...keysOf('c'), root: [...keysOf('c').root, ...keysOf('a').root] }
+  await published(store, directory, [program], { keys: both })
+  await believing.update(directory)
+  const other = join(memoryDirectory(t), 'other')
+  await published(store, other, [await addPackage(store, 'other')], { keys: keysOf('b') })
+  const rootJson = readFileSync(join(other, 'tuf', '1.root.json'), 'utf8')
+  const { state } = believing
+  const update = (address: string) =>
+    updateIndex(nodeHost, {
+      repository: openRepository(nodeHost, address),
+      rootJson,
+      stateDirectory: state,
+      now: NOW,
+      signal: new AbortController().signal,
+    })
+  t.regex((await refusal(t, update(directory))).message, /root\.json is not signed by the key/)
+  for (const isNew of [true, false]) t.is((await update(other)).isNew, isNew)
+  t.deepEqual(
+    knownIndex(nodeHost, state)?.packages.map(({ name }) => name),
+    ['other'],
+  )
+  await refusal(t, update(directory))
+})
+
 test('without its key, the root metadata is used as it is', async t => {
   const { store, program, directory } = await repository(t)
   const keys = { ...keysOf('a'), root: [] }
