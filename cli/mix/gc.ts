@@ -1,7 +1,7 @@
 import { command, flag } from 'cmd-ts'
 import { collect, garbageOf } from '../../store/collect.ts'
 import { generationLink } from '../../store/target/generations.ts'
-import { forgetGenerations, oldGenerations } from '../../store/target/transition.ts'
+import { forgetGenerations, noteForgotten, oldGenerations } from '../../store/target/transition.ts'
 import { countType, jsonFlag, optional } from '../args.ts'
 import { bytes, plural } from '../format.ts'
 import type { Answer } from '../report.ts'
@@ -30,6 +30,8 @@ export function gc(context: MixContext) {
       const forgotten = new Set(old.map(number => generationLink(store, number)))
       if (keep !== undefined && !dryRun) await forgetGenerations(machine, keep, context)
       const garbage = dryRun ? garbageOf(store, forgotten) : await collect(store, context)
+      // After that, since it takes space; also where nothing was forgotten, since one that was cut off has not come to it.
+      if (keep !== undefined && !dryRun) await noteForgotten(machine, context)
       const sum = `${plural(garbage.objects.length, 'object')} of ${bytes(garbage.bytes)}`
       const also = old.length > 0 ? `${plural(old.length, 'generation')} and ` : ''
       return {

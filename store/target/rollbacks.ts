@@ -28,10 +28,10 @@ export async function noteRollback(store: Store, rollback: Rollback): Promise<vo
   await write(store, [...known, rollback])
 }
 
-/** Forgets those from and to the generations of these numbers. */
+/** Forgets those from and to other generations than these. */
 export async function forgetRollbacks(store: Store, numbers: readonly number[]): Promise<void> {
   const known = rollbacks(store)
-  const kept = known.filter(({ from, to }) => !numbers.includes(from) && !numbers.includes(to))
+  const kept = known.filter(({ from, to }) => numbers.includes(from) && numbers.includes(to))
   if (kept.length < known.length) await write(store, kept)
 }
 

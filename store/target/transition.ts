@@ -125,17 +125,26 @@ function isWhole(store: Store, profile: StorePath): boolean {
   }
 }
 
-/** Forgets all generations but the newest `keep`, the current one, and the one that a boot loader returns to. */
+/**
+ * Forgets all generations but the newest `keep`, the current one, and the one that a boot loader returns to. It needs no
+ * free space; `noteForgotten` is to follow, once there is some.
+ */
 export async function forgetGenerations(
   machine: Machine,
   keep: number,
   options: TransitionOptions,
 ): Promise<void> {
   await changing(machine, options, async () => {
-    const old = oldGenerations(machine, keep)
-    for (const number of old) await removeGeneration(machine.store, number)
-    if (old.length === 0) return
-    await forgetRollbacks(machine.store, old)
+    for (const number of oldGenerations(machine, keep)) {
+      await removeGeneration(machine.store, number)
+    }
+  })
+}
+
+/** Lets neither the menu of the boot loader nor the list of rollbacks name a generation that is gone. */
+export async function noteForgotten(machine: Machine, options: TransitionOptions): Promise<void> {
+  await changing(machine, options, async () => {
+    await forgetRollbacks(machine.store, generationNumbers(machine.store))
     await writeBootMenu(machine)
   })
 }

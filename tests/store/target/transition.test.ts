@@ -24,6 +24,7 @@ import type { Machine } from '../../../store/target/machine.ts'
 import { rollbacks } from '../../../store/target/rollbacks.ts'
 import {
   forgetGenerations,
+  noteForgotten,
   recover,
   rollBack,
   transition,
@@ -90,6 +91,7 @@ test('who goes back, and when, is noted until one of the two generations is forg
     { ...two, from: 1, to: 2, newest: 2 },
   ])
   await forgetGenerations(machine, 1, watching())
+  await noteForgotten(machine, watching())
   t.deepEqual(rollbacks(machine.store), [])
 })
 
