@@ -8,7 +8,8 @@ const MARK = 'MIX_STORE_IS_WRITABLE'
  * The store is mounted read-only, for every process but one that adds to it: this runs the
  * program once more, where that mount is gone, and resolves with how that ended. A mount that
  * may be written to would not do, since nothing can be moved into it from beside it. Undefined
- * where the store can be written to as it is. Throws STORE_READ_ONLY for who may not do that.
+ * where the store can be written to as it is. Throws STORE_READ_ONLY for who may not do that,
+ * and STEP_FAILED where a signal ended it.
  */
 export async function rerunWithWritableStore({
   host,
@@ -34,13 +35,22 @@ export async function rerunWithWritableStore({
     stdio: 'inherit',
     env: { ...environment, [MARK]: '1' },
   })
-  const [code] = await once(child, 'close').catch(cause => {
-    throw new MixosError('STORE_READ_ONLY', 'cannot run /bin/unshare', {
-      hint: 'go back to a state of the system that has it, with: mix rollback',
-      cause,
+  // A terminal interrupts both; told twice, the other one would end at once, and leave what it does half done.
+  const passOn = (): void => void child.kill('SIGTERM')
+  process.on('SIGTERM', passOn)
+  const [code, signal] = await once(child, 'close')
+    .catch(cause => {
+      throw new MixosError('STORE_READ_ONLY', 'cannot run /bin/unshare', {
+        hint: 'go back to a state of the system that has it, with: mix rollback',
+        cause,
+      })
     })
+    .finally(() => process.off('SIGTERM', passOn))
+  if (code !== null) return code
+  const why = signal === 'SIGKILL' ? 'perhaps there was too little memory: see dmesg; ' : ''
+  throw new MixosError('STEP_FAILED', `mix ${argv[0]} was ended by ${signal}`, {
+    hint: `${why}run it again: what was interrupted is completed or undone first`,
   })
-  return code ?? 1
 }
 
 function isReadOnly(mounts: string | undefined, path: string): boolean {
