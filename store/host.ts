@@ -57,6 +57,8 @@ export interface Files {
   changeMode(path: string, mode: number): void
   changeOwner(path: string, uid: number, gid: number): void
   symlink(target: string, path: string): void
+  /** Another name of a file or a symlink itself; false where its file system cannot give it one, or not to this user. */
+  link(from: string, to: string): boolean
   rename(from: string, to: string): void
   /** Gives each of two paths what the other one has, in one step; false where their file system cannot. */
   exchange(one: string, other: string): boolean

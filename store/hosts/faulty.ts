@@ -70,6 +70,10 @@ export function watchedHost(host: Host, before: (change: Change, path: string) =
       before('symlink', path)
       files.symlink(target, path)
     },
+    link: (from, to) => {
+      before('link', to)
+      return files.link(from, to)
+    },
     rename: (from, to) => {
       before('rename', to)
       files.rename(from, to)

@@ -11,6 +11,7 @@ import {
   ftruncateSync,
   futimesSync,
   lchownSync,
+  linkSync,
   lstatSync,
   lutimesSync,
   mkdirSync,
@@ -51,6 +52,9 @@ const MTIME = 1
 
 const openLater = promisify(open)
 const syncLater = promisify(fsync)
+
+/** Of a link: too many names, another file system, and one without links or a file of somebody else. */
+const NO_LINK: readonly string[] = ['EMLINK', 'EXDEV', 'EPERM']
 
 /** What each runtime does in its own way. */
 type Runtime = Pick<Files, 'tryLock' | 'exchange' | 'checkpoint'>
@@ -118,6 +122,15 @@ const files: Omit<Files, keyof Runtime> = {
   changeMode: (path, mode) => chmodSync(path, mode),
   changeOwner: (path, uid, gid) => lchownSync(path, uid, gid),
   symlink: (target, path) => symlinkSync(target, path),
+  link: (from, to) => {
+    try {
+      linkSync(from, to)
+      return true
+    } catch (error) {
+      if (NO_LINK.includes((error as NodeJS.ErrnoException).code ?? '')) return false
+      throw error
+    }
+  },
   rename: (from, to) => renameSync(from, to),
   unlink: path => void absentAsUndefined(() => unlinkSync(path)),
   removeDirectory: path => rmdirSync(path),

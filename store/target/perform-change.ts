@@ -42,11 +42,12 @@ export async function perform(
   const { requested } = change
   const own = ownIn(change)
   if (own) await requireStart(store, own)
-  refuseSharedFiles(store, change)
+  const links = refuseSharedFiles(store, change)
   options.onFetched()
   const packages = change.packages.map(({ path }) => path)
-  const profile = await addProfile(store, { label: LABEL, packages, requested })
   const current = currentGeneration(store)
+  const before = current.path
+  const profile = await addProfile(store, { label: LABEL, packages, requested, links, before })
   const isSame = profile === current.path
   const generation = isSame ? current : await transition(machine, profile, options)
   // Last, so that whoever made a change also completes it.
@@ -56,12 +57,15 @@ export async function perform(
 
 /**
  * Throws PACKAGE_CONFLICT, with the way out, for two packages that bring
- * one file, as far as it is known what they bring: of those that are here.
+ * one file, as far as it is known what they bring: of those that are here. Else gives the links of their profile.
  */
-export function refuseSharedFiles(store: Store, { packages, added, replaced }: Change): void {
+export function refuseSharedFiles(
+  store: Store,
+  { packages, added, replaced }: Change,
+): Map<string, string> {
   const here = new Map(packages.filter(({ path }) => store.has(path)).map(one => [one.path, one]))
   const comes = new Set([...added, ...replaced.map(({ to }) => to)].map(({ path }) => path))
-  profileLinks(store, [...here.keys()], (at, ...paths) => {
+  return profileLinks(store, [...here.keys()], (at, ...paths) => {
     const both = paths.flatMap(path => here.get(path) ?? [])
     const stays = both.find(({ path }) => !comes.has(path))?.name
     const names = both.map(({ name, version }) => `${name} ${version}`).join(' and ')

@@ -1,9 +1,10 @@
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
+import { blake3Hex } from '../../graph/blake3.ts'
 import { MixosError } from '../../graph/error.ts'
-import type { Entry } from '../../graph/manifest.ts'
-import { absolute, digestOfPath, type StorePath } from '../../graph/store-path.ts'
-import { removeTree } from '../disk/remove.ts'
-import { objectClosure, recordOf } from '../object-closure.ts'
+import { comparePaths, type Entry, hashManifest, type Manifest } from '../../graph/manifest.ts'
+import { absolute, type StorePath, storePathOf } from '../../graph/store-path.ts'
+import type { Files, Host } from '../host.ts'
+import { recordOf } from '../object-closure.ts'
 import type { Store } from '../store.ts'
 
 /** What a profile is made of. */
@@ -67,32 +68,112 @@ interface Found {
 export function writeProfile(store: Store, spec: ProfileSpec, target: string): void {
   const { files } = store.host
   const links = profileLinks(store, spec.packages, conflict)
-  files.makeDirectory(join(target, 'bin'))
-  const made = new Set<string>()
-  for (const [path, to] of links) {
-    const at = join(target, path)
-    const parent = dirname(at)
-    if (!made.has(parent)) files.makeDirectory(parent)
-    made.add(parent)
-    files.symlink(to, at)
-  }
-  files.makeDirectory(join(target, dirname(REQUESTED)))
-  const names = [...new Set(spec.requested)].sort()
-  files.writeNew(join(target, REQUESTED), names.map(name => `${name}\n`).join(''))
+  for (const directory of directoriesOf(links)) files.makeDirectory(join(target, directory))
+  for (const [path, to] of links) files.symlink(to, join(target, path))
+  files.writeNew(join(target, REQUESTED), requestedText(spec))
 }
 
 /** The same as an object. Adding it again changes nothing. */
-export async function addProfile(store: Store, spec: ProfileSpec): Promise<StorePath> {
-  const scratch = store.scratch()
+export async function addProfile(
+  store: Store,
+  { links: known, before, ...spec }: AddedProfile,
+): Promise<StorePath> {
+  const { host } = store
+  const links = known ?? profileLinks(store, spec.packages, conflict)
+  const manifest = manifestOf(links, spec)
+  const hash = hashManifest(manifest)
+  const path = storePathOf(hash, spec.label)
+  if (store.has(path)) return path
+  const target = store.scratchPath()
+  const at = (name: string): string => join(target, name)
+  const directories = directoriesOf(links).map(at)
+  const prepared = store.prepared(
+    { hash, path, manifest, files: [at(REQUESTED)], directories },
+    target,
+  )
   try {
-    const source = join(scratch, 'profile')
-    writeProfile(store, spec, source)
-    const closure = objectClosure(store, spec.packages)
-    const candidates = new Map([...closure].map(path => [digestOfPath(path), path]))
-    const { label } = spec
-    return await store.add({ source, inPlace: true, label, candidates, maker: label })
+    for (const directory of directories) host.files.makeDirectory(directory)
+    const like = before && store.hostPath(before)
+    for (const [name, to] of links)
+      placeSymlink(host, { to, at: at(name), like: like && join(like, name) })
+    writeSealed(host, at(REQUESTED), Buffer.from(requestedText(spec)))
+    // Children first: a directory's mtime changes with what is put into it.
+    for (const directory of directories.toReversed()) host.files.sealPath(directory, 'directory')
+  } catch (error) {
+    prepared.discard()
+    throw error
+  }
+  await prepared.commit()
+  return path
+}
+
+export interface AddedProfile extends ProfileSpec {
+  /** Those of `packages`, where they are known. */
+  readonly links?: ReadonlyMap<string, string>
+  /** A profile with which it shares the symlinks that are the same in both. */
+  readonly before?: StorePath | undefined
+}
+
+/** What the tree is, as reading it would tell. A link leads into a package, and names nothing else. */
+function manifestOf(links: ReadonlyMap<string, string>, spec: ProfileSpec): Manifest {
+  const text = requestedText(spec)
+  const size = Buffer.byteLength(text)
+  const entries: Entry[] = [
+    ...directoriesOf(links).map(path => ({ path, type: 'directory' }) as const),
+    ...[...links].map(([path, target]) => ({ path, type: 'symlink', target }) as const),
+    { path: REQUESTED, type: 'file', executable: false, size, hash: blake3Hex(text) },
+  ]
+  const objects = new Set([...links.values()].map(to => to.split('/')[3]))
+  return {
+    label: spec.label,
+    references: spec.packages.filter(path => objects.has(path)).sort(),
+    entries: entries.sort((a, b) => comparePaths(a.path, b.path)),
+  }
+}
+
+/** Parents come before what is in them, and first of all the profile itself. */
+function directoriesOf(links: ReadonlyMap<string, string>): string[] {
+  const found = new Set(['', 'bin'])
+  for (const path of [...links.keys(), REQUESTED]) {
+    const names = path.split('/')
+    for (let count = 1; count < names.length; count++) found.add(names.slice(0, count).join('/'))
+  }
+  return [...found].sort(comparePaths)
+}
+
+function requestedText({ requested }: ProfileSpec): string {
+  return [...new Set(requested)]
+    .sort()
+    .map(name => `${name}\n`)
+    .join('')
+}
+
+/**
+ * A long symlink has an inode and a block of its own, and making hundreds is what a change takes longest for. Nobody can
+ * write to one, so two profiles may have it together.
+ */
+function placeSymlink(
+  { files }: Host,
+  { to, at, like }: { to: string; at: string; like: string | undefined },
+): void {
+  if (like !== undefined && isSealedSymlink(files, like, to) && files.link(like, at)) return
+  files.symlink(to, at)
+  files.sealPath(at, 'symlink')
+}
+
+/** False also where it is damaged, which must not spread. */
+function isSealedSymlink(files: Files, path: string, to: string): boolean {
+  const stats = files.lstat(path)
+  return Boolean(stats?.isSymbolicLink()) && stats?.mtimeMs === 1000 && files.readLink(path) === to
+}
+
+function writeSealed({ files }: Host, path: string, data: Uint8Array): void {
+  const fd = files.open(path, 'create')
+  try {
+    files.writeFrom(fd, data)
+    files.seal(fd, false)
   } finally {
-    removeTree(store.host, scratch)
+    files.close(fd)
   }
 }
 

@@ -110,6 +110,19 @@ export function hostSuite(test: TestFn, name: string, host: Host): void {
     t.is(files.read(join(directory, 'l'))?.toString(), 'a')
   })
 
+  test(`${name}: a file and a symlink itself get another name, which replaces nothing`, t => {
+    const directory = writeTree(tempDirectory(t), { file: 'text', gone: { symlink: 'nowhere' } })
+    for (const one of ['file', 'gone']) {
+      t.true(files.link(join(directory, one), join(directory, `${one}-2`)))
+      t.is(lstatSync(join(directory, `${one}-2`)).ino, lstatSync(join(directory, one)).ino)
+      t.throws(() => files.link(join(directory, one), join(directory, 'file-2')), {
+        code: 'EEXIST',
+      })
+    }
+    t.throws(() => files.link(join(directory, 'missing'), join(directory, 'x')), { code: 'ENOENT' })
+    t.false(files.link('/proc/version', join(directory, 'x')))
+  })
+
   test(`${name}: two names are exchanged, whatever they are of, and nothing with what is missing`, t => {
     const directory = writeTree(tempDirectory(t), { 'a/of': 'a', b: 'b' })
     t.true(files.exchange(join(directory, 'a'), join(directory, 'b')))
