@@ -1,6 +1,7 @@
 import { blake3Stream } from '../../../graph/blake3.ts'
 import { MixosError } from '../../../graph/error.ts'
 import type { Digest } from '../../../graph/store-path.ts'
+import { grown } from '../grown.ts'
 import { SIGNED_TRACE_LIMIT } from '../signed-trace.ts'
 import type { WritableStorage } from '../storage.ts'
 import { checkNewInfo, checkPack, checkTrace } from './check-upload.ts'
@@ -71,7 +72,8 @@ async function bodyOf(
   let length = 0
   for await (const chunk of exchange.body()) {
     if (length + chunk.length > limit) return 'too long'
-    if (length + chunk.length > data.length) data = grown(data, length + chunk.length)
+    if (length + chunk.length > data.length)
+      data = grown(data, { length: length + chunk.length, most: limit })
     data.set(chunk, length)
     hasher?.update(chunk)
     length += chunk.length
@@ -80,12 +82,6 @@ async function bodyOf(
 }
 
 const GROWTH = 64 << 10
-
-function grown(data: Buffer, length: number): Buffer {
-  const larger = Buffer.allocUnsafeSlow(Math.max(length, 2 * data.length))
-  larger.set(data)
-  return larger
-}
 
 async function problemOf(
   { data, hash }: Body,

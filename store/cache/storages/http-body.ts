@@ -1,3 +1,4 @@
+import { grown } from '../grown.ts'
 import { FileTooLarge } from '../storage.ts'
 
 /** What to take of a body. */
@@ -27,7 +28,8 @@ export function bodyOf(
 ): Body {
   const end = offset + length
   if (more === 'wrong' && size !== undefined && size > end) throw tooMuch(`${size} bytes`)
-  const kept = size === undefined ? growing() : filled(Math.max(0, Math.min(size, end) - offset))
+  const kept =
+    size === undefined ? growing(length) : filled(Math.max(0, Math.min(size, end) - offset))
   let position = 0
   return {
     take: chunk => {
@@ -57,9 +59,19 @@ interface Kept {
   bytes(): Uint8Array
 }
 
-function growing(): Kept {
-  const parts: Uint8Array[] = []
-  return { add: part => void parts.push(Buffer.from(part)), bytes: () => Buffer.concat(parts) }
+/** In one buffer, however small the chunks are: each of its own would take a hundred times its bytes. */
+function growing(most: number): Kept {
+  let data: Buffer = Buffer.alloc(0)
+  let length = 0
+  return {
+    add: part => {
+      const end = length + part.length
+      if (end > data.length) data = grown(data, { length: end, most })
+      data.set(part, length)
+      length = end
+    },
+    bytes: () => data.subarray(0, length),
+  }
 }
 
 function filled(size: number): Kept {

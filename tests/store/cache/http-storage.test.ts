@@ -2,6 +2,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import type { MixosError } from '../../../graph/error.ts'
@@ -624,6 +626,26 @@ test('however a body is cut into chunks, the same part of it is taken', t => {
     }),
   )
   t.pass()
+})
+
+test('a body in chunks of a byte takes the memory of its bytes', t => {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const inUse = (): number => {
+    collect()
+    const { heapUsed, external } = process.memoryUsage()
+    return heapUsed + external
+  }
+  const bytes = 300_000
+  const before = inUse()
+  const taken = bodyOf(
+    { offset: 0, length: 64 << 20, more: 'wrong' },
+    { size: undefined, name: 'x' },
+  )
+  for (let at = 0; at < bytes; at++) taken.take(Buffer.from('x'))
+  const growth = inUse() - before
+  t.is(taken.bytes().length, bytes)
+  t.true(growth < 5_000_000, `${growth}`)
 })
 
 test('no path leads out of a cache', t => {
