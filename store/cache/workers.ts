@@ -1,11 +1,12 @@
 import { MixosError } from '../../graph/error.ts'
 import type { Host } from '../host.ts'
-import type { Threads } from '../threads.ts'
+import { asError, type Threads } from '../threads.ts'
 import { CorruptFrame, perform, type Task } from './restore-files.ts'
+import type { Problem } from './restore-thread.ts'
 
 /** Does tasks, some of them in threads of their own. */
 export interface Workers {
-  /** Throws CACHE_INVALID where the bytes are not the wanted ones. */
+  /** Throws CACHE_INVALID where the bytes are not the wanted ones, and what the disk says. */
   run(task: Task, where: string): Promise<void>
   /** Whether there are other threads for what takes long. */
   readonly areThreads: boolean
@@ -18,7 +19,7 @@ const INLINE_BYTES = 4 << 20
 /** Threads of restore-threads.ts, which are used when there is enough to do; without them, this one does it all. */
 export function workersOn(
   host: Host,
-  { threads }: { threads: Threads<Task, string | undefined> | false },
+  { threads }: { threads: Threads<Task, Problem | undefined> | false },
 ): Workers {
   let seen = 0
   return {
@@ -30,7 +31,8 @@ export function workersOn(
         return
       }
       const problem = await threads.run(task)
-      if (problem !== undefined) throw corrupt(where, problem)
+      if (problem === undefined) return
+      throw typeof problem === 'string' ? corrupt(where, problem) : asError(problem)
     },
     [Symbol.asyncDispose]: async () => {
       if (threads) await threads.close()
