@@ -1,12 +1,13 @@
 import { MixosError } from '../../graph/error.ts'
-import { type DerivationHash, digestOfPath, type StorePath } from '../../graph/store-path.ts'
+import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
 import { eachOf } from '../disk/write.ts'
 import { readPublished } from '../repository/published.ts'
+import { type Indexes, type Needs, type Reader, readerOf } from './collect-reader.ts'
 import { requireCache } from './info.ts'
 import { objectPath } from './layout.ts'
 import { listed } from './listed.ts'
-import { INDEX_LIMIT, type ObjectIndex, parseAnyIndex } from './object-index.ts'
-import { DROP_HINT, SIGNED_TRACE_LIMIT, unverifiedTrace } from './signed-trace.ts'
+import { INDEX_LIMIT } from './object-index.ts'
+import { DROP_HINT } from './signed-trace.ts'
 import type { StoredFile, WritableStorage } from './storage.ts'
 
 export interface CollectOptions {
@@ -29,11 +30,20 @@ export interface CollectedCache {
 
 const READS = 64
 
+/** Bytes of indexes that are kept until it is known whether they go. */
+const BATCH_BYTES = INDEX_LIMIT
+
 /**
  * Deletes what no kept trace leads to, nor a package that the cache offers as a repository. Traces go
  * first, then objects, then packs: whoever reads meanwhile, or after a crash, finds all or nothing,
- * and counts what is gone as a miss. What is there is looked at again ahead of the traces and ahead
- * of the objects, so that what is signed or renewed up to then stays, with all that it leads to.
+ * and counts what is gone as a miss.
+ *
+ * A push may run at any time: what it signed is there when it is done. It looks for all objects once more after it has
+ * signed. Where a collection looks for traces after an index has gone, it either finds the new one, and puts the index
+ * back, or that trace is written later: then the push's last look is later still, and it pushes what is missing. No pack
+ * goes before this is settled, nor one that any index needs by then. A push relies on no other pack: those that it writes
+ * have names that were not there, and an index whose packs it shares is there after its own was written. Of several
+ * collections at once, none knows what the others keep, so one at a time.
  *
  * Throws CACHE_FOREIGN for what is no cache, or none that we can read, and CACHE_INVALID, before anything is
  * deleted, where a kept trace or a live object's index is damaged: what they refer to cannot be told.
@@ -45,16 +55,12 @@ export async function collectCache(
   const { signal, dryRun } = options
   await requireCache(storage, signal)
   const reader = readerOf(storage, options)
-  const remove = (files: readonly StoredFile[]): Promise<void> =>
-    eachOf(files, READS, ({ path }) => storage.remove(path, { signal }))
   let { traces, objects, packs } = await deadIn(storage, reader, options)
   if (!dryRun) {
     traces = (await listed(storage, 'trace', signal)).filter(file => !isKept(file, options))
-    await remove(traces)
-    ;({ objects, packs } = await deadIn(storage, reader, options))
-    await remove(objects)
-    await remove(packs)
-    await withdraw(storage, reader, { gone: new Set(packs.map(nameOf)), signal })
+    await eachOf(traces, READS, ({ path }) => storage.remove(path, { signal }))
+    objects = await removeObjects(storage, reader, options)
+    packs = await removePacks(storage, reader, options)
   }
   return {
     traces: traces.length,
@@ -73,19 +79,9 @@ async function deadIn(
   storage: WritableStorage,
   reader: Reader,
   options: CollectOptions,
-): Promise<Record<'traces' | 'objects' | 'packs', readonly StoredFile[]>> {
+): Promise<Record<'traces' | 'objects' | 'packs', readonly StoredFile[]> & { indexes: Indexes }> {
   const { youngerThan, signal } = options
-  const traces = await listed(storage, 'trace', signal)
-  const kept = traces.filter(file => isKept(file, options))
-  const roots = new Set((await eachRead(kept, reader.outputs)).flat())
-  for (const { closure } of (await readPublished(storage, { signal })).index.packages)
-    for (const path of closure) roots.add(path)
-  const objects = await listed(storage, 'object', signal)
-  const { indexes, damaged } = await indexesOf(objects, reader)
-  // What is being pushed has no trace yet.
-  const young = new Set(objects.filter(({ modified }) => modified >= youngerThan).map(nameOf))
-  for (const path of indexes.keys()) if (young.has(digestOfPath(path))) roots.add(path)
-  const live = liveFrom(roots, indexes)
+  const { traces, objects, live, indexes, damaged } = await look(storage, reader, options)
   requireWhole(storage, live, damaged)
   const packs = new Set([...live].flatMap(path => indexes.get(path)?.packs ?? []))
   const digests = new Set<string>(
@@ -98,65 +94,114 @@ async function deadIn(
     traces: traces.filter(file => !isKept(file, options)),
     objects: objects.filter(file => isDead(file, digests)),
     packs: all.filter(file => isDead(file, packs)),
+    indexes,
   }
 }
 
-/** Whoever pushed meanwhile may have relied on a pack that went: then its index goes too, to be pushed again. */
-async function withdraw(
+interface Look {
+  readonly traces: readonly StoredFile[]
+  readonly objects: readonly StoredFile[]
+  /** What kept traces, packages that are offered and objects that are being pushed lead to. */
+  readonly live: ReadonlySet<StorePath>
+  readonly indexes: Indexes
+  readonly damaged: ReadonlySet<string>
+}
+
+/** What is there now. Where indexes have gone, what is `known` of them still leads on. */
+async function look(
   storage: WritableStorage,
   reader: Reader,
-  { gone, signal }: { gone: ReadonlySet<string>; signal: AbortSignal },
-): Promise<void> {
-  if (gone.size === 0) return
+  options: CollectOptions & { readonly known?: Indexes },
+): Promise<Look> {
+  const { youngerThan, signal, known = new Map() } = options
+  const traces = await listed(storage, 'trace', signal)
+  const kept = traces.filter(file => isKept(file, options))
+  const roots = new Set((await eachRead(kept, reader.outputs)).flat())
+  for (const { closure } of (await readPublished(storage, { signal })).index.packages)
+    for (const path of closure) roots.add(path)
   const objects = await listed(storage, 'object', signal)
-  for (const [path, { packs }] of (await indexesOf(objects, reader)).indexes) {
+  const { indexes, damaged } = await indexesOf(objects, reader)
+  // What is being pushed has no trace yet.
+  const young = new Set(objects.filter(({ modified }) => modified >= youngerThan).map(nameOf))
+  for (const path of indexes.keys()) if (young.has(digestOfPath(path))) roots.add(path)
+  const live = liveFrom(roots, new Map([...known, ...indexes]))
+  return { traces, objects, live, indexes, damaged }
+}
+
+/** Deletes the indexes of dead objects, but for those that turn out to be live then. */
+async function removeObjects(
+  storage: WritableStorage,
+  reader: Reader,
+  options: CollectOptions,
+): Promise<readonly StoredFile[]> {
+  const { objects, indexes: known } = await deadIn(storage, reader, options)
+  const gone: StoredFile[] = []
+  for (const batch of batchesOf(objects))
+    gone.push(...(await removeBatch(storage, reader, { batch, ...options, known })))
+  return gone
+}
+
+async function removeBatch(
+  storage: WritableStorage,
+  reader: Reader,
+  { batch, ...options }: CollectOptions & { batch: readonly StoredFile[]; known: Indexes },
+): Promise<readonly StoredFile[]> {
+  const { signal } = options
+  const removed = new Map<StoredFile, Uint8Array>()
+  // Where the second look fails, nothing is known of any: all are put back.
+  let isLive = (_: StoredFile): boolean => true
+  try {
+    await eachOf(batch, READS, async file => {
+      const bytes = await reader.bytes(file)
+      if (bytes) removed.set(file, bytes)
+      await storage.remove(file.path, { signal })
+    })
+    const { live } = await look(storage, reader, options)
+    const digests = new Set<string>([...live].map(digestOfPath))
+    isLive = file => digests.has(nameOf(file))
+  } finally {
+    const back = [...removed].filter(([file]) => isLive(file))
+    // Also where the collection is ended in between.
+    const { signal } = new AbortController()
+    await eachOf(back, READS, ([{ path }, bytes]) => storage.write(path, bytes, { signal }))
+  }
+  return batch.filter(file => !isLive(file))
+}
+
+function batchesOf(files: readonly StoredFile[]): StoredFile[][] {
+  const batches: StoredFile[][] = []
+  let room = 0
+  for (const file of files) {
+    if (batches.length === 0 || file.size > room) {
+      batches.push([])
+      room = BATCH_BYTES
+    }
+    batches.at(-1)?.push(file)
+    room -= file.size
+  }
+  return batches
+}
+
+/** Deletes the packs that no index needs. */
+async function removePacks(
+  storage: WritableStorage,
+  reader: Reader,
+  { youngerThan, signal }: CollectOptions,
+): Promise<readonly StoredFile[]> {
+  const needed = async (): Promise<Indexes> =>
+    (await indexesOf(await listed(storage, 'object', signal), reader)).indexes
+  const live = new Set([...(await needed()).values()].flatMap(({ packs }) => packs))
+  const all = await listed(storage, 'pack', signal)
+  const dead = all.filter(file => !live.has(nameOf(file)) && file.modified < youngerThan)
+  await eachOf(dead, READS, ({ path }) => storage.remove(path, { signal }))
+  if (dead.length === 0) return dead
+  // An older mixos may have relied on one of them: then its index goes too, to be pushed again.
+  const gone = new Set(dead.map(nameOf))
+  for (const [path, { packs }] of await needed()) {
     if (packs.some(pack => gone.has(pack)))
       await storage.remove(objectPath(digestOfPath(path)), { signal })
   }
-}
-
-/** What an index refers to. */
-type Needs = Pick<ObjectIndex, 'path' | 'packs'> & { readonly references: readonly StorePath[] }
-
-/** Reads what is there, and what is there still not again, unless it may have been replaced just now. */
-interface Reader {
-  /** What a trace names, whoever signed it: whether to believe it is for readers to decide. */
-  outputs(file: StoredFile): Promise<StorePath[]>
-  /** Undefined for an index that is gone, since a push that finds a pack gone takes its index back. */
-  needs(file: StoredFile): Promise<Needs | 'damaged' | undefined>
-}
-
-function readerOf(storage: WritableStorage, { signal, youngerThan }: CollectOptions): Reader {
-  const outputs = async ({ path }: StoredFile): Promise<StorePath[]> => {
-    const bytes = await storage.read(path, { signal, limit: SIGNED_TRACE_LIMIT })
-    if (!bytes) return []
-    const hash = path.split('/')[1] as DerivationHash
-    const trace = unverifiedTrace(bytes, { hash, where: `${storage.name}: ${path}` })
-    return Object.values(trace.outputs).map(output => output.path)
-  }
-  const needs = async ({ path: at }: StoredFile): Promise<Needs | 'damaged' | undefined> => {
-    const bytes = await storage.read(at, { signal, limit: INDEX_LIMIT })
-    if (!bytes) return undefined
-    const { path, packs, manifest } = parsed(bytes, `${storage.name}: ${at}`) ?? {}
-    if (!path || !packs || !manifest || at !== objectPath(digestOfPath(path))) return 'damaged'
-    return { path, packs, references: manifest.references }
-  }
-  return { outputs: once(outputs, youngerThan), needs: once(needs, youngerThan) }
-}
-
-function once<T>(
-  read: (file: StoredFile) => Promise<T>,
-  youngerThan: number,
-): (file: StoredFile) => Promise<T> {
-  const known = new Map<string, Promise<T>>()
-  return file => {
-    const { path, size, modified } = file
-    if (modified >= youngerThan) return read(file)
-    const key = `${path} ${modified} ${size}`
-    const found = known.get(key) ?? read(file)
-    known.set(key, found)
-    return found
-  }
+  return dead
 }
 
 async function eachRead<T>(
@@ -180,16 +225,6 @@ async function indexesOf(
     else if (found) indexes.set(found.path, found)
   })
   return { indexes, damaged }
-}
-
-/** Undefined for a damaged one: nobody can use it. */
-function parsed(bytes: Uint8Array, where: string): ObjectIndex | undefined {
-  try {
-    return parseAnyIndex(bytes, where)
-  } catch (error) {
-    if (error instanceof MixosError && error.code === 'CACHE_INVALID') return undefined
-    throw error
-  }
 }
 
 /** What a damaged index refers to cannot be told: of a live object, that would be deleted. */

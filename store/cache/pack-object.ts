@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { StorePath } from '../../graph/store-path.ts'
 import type { Host } from '../host.ts'
 import type { ObjectRecord } from '../records.ts'
 import type { Store } from '../store.ts'
@@ -35,6 +36,12 @@ export function reusableFiles(indexes: Iterable<ObjectIndex>): Map<string, Reusa
   return found
 }
 
+export interface PackedObject {
+  readonly index: Promise<ObjectIndex>
+  /** The objects of which it shares packs. */
+  readonly versions: ReadonlySet<StorePath>
+}
+
 /**
  * Gives the packer all files of the object that the cache does not have. The object's index is known when the
  * packs have been written: the packer must be finished, or be given more, before that can be.
@@ -43,7 +50,7 @@ export async function packObject(
   store: Store,
   { path, hash, manifest }: ObjectRecord,
   { packer, reusable }: { packer: Packer; reusable: ReadonlyMap<string, Reusable> },
-): Promise<{ readonly index: Promise<ObjectIndex> }> {
+): Promise<PackedObject> {
   const frames = new FrameList(store.host, packer)
   const known = new Map<string, Placed>()
   const blank = blanker(store.host, manifest.references)
@@ -61,7 +68,7 @@ export async function packObject(
   const index = frames.settled().then(settled => ({ hash, path, manifest, ...settled, files }))
   // A failure is heard of by who awaits the index, perhaps later.
   index.catch(() => undefined)
-  return { index }
+  return { index, versions: frames.versions }
 }
 
 function reused(frames: FrameList, size: number, found: Reusable | undefined): Placed | undefined {
@@ -79,6 +86,8 @@ class FrameList {
   readonly #packer: Packer
   readonly #frames: (Listed | undefined)[] = []
   readonly #reused = new Map<string, number>()
+  /** The objects whose frames are among them. */
+  readonly versions = new Set<StorePath>()
   #group: Buffer[] = []
   #groupSize = 0
   /** The place that the group's frame is going to have. */
@@ -113,6 +122,7 @@ class FrameList {
     if (known !== undefined) return known
     const place = this.#frames.length
     this.#reused.set(key, place)
+    this.versions.add(index.path)
     for (const frame of index.frames.slice(first, first + count)) {
       this.#frames.push({ size: frame.size, pack: index.packs[frame.pack] as string, frame })
     }

@@ -1,6 +1,5 @@
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
-import { blake3Hex } from '../../graph/blake3.ts'
 import { slotsOf } from '../slots.ts'
 import { PACK_BYTES } from './object-index.ts'
 import { release } from './release.ts'
@@ -43,10 +42,10 @@ interface Pack {
 }
 
 /**
- * `write` gets each pack with its BLAKE3. When it fails, so
- * does all that waits for the pack, and nothing more is taken.
+ * `write` gets each pack, and gives the name that it has then. When it
+ * fails, so does all that waits for the pack, and nothing more is taken.
  */
-export function packerOf(write: (hash: string, pack: Buffer) => Promise<void>): Packer {
+export function packerOf(write: (pack: Buffer) => Promise<string>): Packer {
   let open: Pack | undefined
   const underway = new Set<Promise<void>>()
   const slots = slotsOf(COMPRESSING)
@@ -80,8 +79,7 @@ export function packerOf(write: (hash: string, pack: Buffer) => Promise<void>): 
       }
       const bytes = Buffer.concat(frames)
       for (const frame of frames) release(frame)
-      const hash = blake3Hex(bytes)
-      await write(hash, bytes)
+      const hash = await write(bytes)
       pack.written.resolve({ hash, offsets, lengths })
     } catch (error) {
       failure ??= { error }
@@ -127,4 +125,12 @@ export function packerOf(write: (hash: string, pack: Buffer) => Promise<void>): 
       await Promise.all(underway)
     },
   }
+}
+
+/** A frame of zstd that stands for nothing. */
+export function skippedFrame(bytes: Uint8Array): Buffer {
+  const head = Buffer.alloc(8)
+  head.writeUInt32LE(0x184d2a50, 0)
+  head.writeUInt32LE(bytes.length, 4)
+  return Buffer.concat([head, bytes])
 }

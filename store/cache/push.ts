@@ -1,8 +1,10 @@
+import { blake3Hex } from '../../graph/blake3.ts'
 import { topologicalOrder } from '../../graph/closure.ts'
 import { MixosError } from '../../graph/error.ts'
 import { digestOfPath, labelOfPath, type StorePath } from '../../graph/store-path.ts'
 import { eachOf } from '../disk/write.ts'
 import type { Report } from '../event.ts'
+import type { Host } from '../host.ts'
 import { objectClosure, recordOf, referencesOf } from '../object-closure.ts'
 import { slotsOf } from '../slots.ts'
 import type { Store } from '../store.ts'
@@ -14,7 +16,7 @@ import { objectPath, packPath } from './layout.ts'
 import { siblingsIn, VERSIONS } from './local-files.ts'
 import { formatIndex, type ObjectIndex } from './object-index.ts'
 import { packObject, type Reusable, reusableFiles } from './pack-object.ts'
-import { packerOf } from './packer.ts'
+import { packerOf, skippedFrame } from './packer.ts'
 import { publishTrace } from './publish-trace.ts'
 import type { WritableStorage } from './storage.ts'
 
@@ -96,7 +98,7 @@ function notKept({ name }: WritableStorage): MixosError {
   })
 }
 
-/** Undefined where packs went meanwhile that it relied on. */
+/** Undefined where packs went meanwhile, or may be going, that it relied on. */
 async function pushOnce(
   store: Store,
   storage: WritableStorage,
@@ -111,20 +113,24 @@ async function pushOnce(
   )
   const missing = await missingOf(order, storage, signal)
   let bytes = 0
-  const packer = packerOf(async (hash, pack) => {
-    await storage.write(packPath(hash), pack, { signal })
+  const packer = packerOf(async pack => {
     bytes += pack.length
+    return writePack(store.host, storage, { pack, signal })
   })
   const writer = indexWriter(storage, signal)
-  const written: Promise<ObjectIndex>[] = []
+  const written: Promise<Written>[] = []
   const reusable = reusableIn(store, storage, { missing, signal })
   try {
     for (const [at, path] of missing.entries()) {
       signal.throwIfAborted()
       const record = recordOf(store, path)
       report({ type: 'pushing', label: labelOfPath(path), size: record.size })
-      const { index } = await packObject(store, record, { packer, reusable: await reusable(at) })
-      written.push(index)
+      const { index, versions } = await packObject(store, record, {
+        packer,
+        reusable: await reusable(at),
+      })
+      written.push(index.then(({ packs }) => ({ path, packs, versions })))
+      written.at(-1)?.catch(() => undefined)
       writer.write(path, index)
     }
   } finally {
@@ -135,18 +141,50 @@ async function pushOnce(
   return { objects: order.length, present: order.length - missing.length, bytes }
 }
 
-/** A collection may have taken a pack that an index relies on: then the index goes, to be pushed again. */
+/**
+ * Gives the pack's name, which no pack had before: a collection that runs may be about to delete one of that name, and
+ * its bytes say what it is called. A last frame that nobody reads makes it another one.
+ */
+async function writePack(
+  host: Host,
+  storage: WritableStorage,
+  { pack, signal }: { pack: Buffer; signal: AbortSignal },
+): Promise<string> {
+  const hash = blake3Hex(pack)
+  if (await storage.has(packPath(hash), { signal })) {
+    const other = Buffer.concat([pack, skippedFrame(Buffer.from(host.randomHex(32)))])
+    return writePack(host, storage, { pack: other, signal })
+  }
+  await storage.write(packPath(hash), pack, { signal })
+  return hash
+}
+
+/** What is remembered of an index that was written. */
+interface Written {
+  readonly path: StorePath
+  readonly packs: readonly string[]
+  /** The objects whose packs it shares. */
+  readonly versions: ReadonlySet<StorePath>
+}
+
+/**
+ * A collection may have taken a pack that an index relies on, or be about to, where the version that it is shared with
+ * has gone: then the index goes, to be pushed again.
+ */
 async function withdrawn(
   storage: WritableStorage,
-  indexes: readonly ObjectIndex[],
+  indexes: readonly Written[],
   signal: AbortSignal,
 ): Promise<boolean> {
   const packs = new Set(indexes.flatMap(index => index.packs))
-  const gone = new Set<string>()
+  const versions = new Set(indexes.flatMap(index => [...index.versions]))
+  const gone = new Set<string>(await missingOf(versions, storage, signal))
   await eachOf(packs, LOOKUPS, async pack => {
     if (!(await storage.has(packPath(pack), { signal }))) gone.add(pack)
   })
-  const lost = indexes.filter(index => index.packs.some(pack => gone.has(pack)))
+  const lost = indexes.filter(({ packs, versions }) =>
+    [...packs, ...versions].some(relied => gone.has(relied)),
+  )
   await eachOf(lost, WRITES, ({ path }) =>
     storage.remove(objectPath(digestOfPath(path)), { signal }),
   )
