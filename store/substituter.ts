@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { DerivationHash, ResolvedHash } from '../graph/store-path.ts'
 import { type Cache, type CacheClient, clientOf } from './cache/client.ts'
 import { siblingsIn } from './cache/local-files.ts'
@@ -23,7 +24,7 @@ export interface Substitute {
 export interface Substituter {
   /** What the first cache that knows says. */
   find(hash: DerivationHash | ResolvedHash): Promise<Substitute | undefined>
-  /** Makes the outputs exist, from whichever cache has them. False where none could: then they are to be built. */
+  /** Makes the outputs exist, from whichever cache has them, those first that say so. False where none could: then they are to be built. */
   fetch(substitute: Substitute, onBytes: OnBytes): Promise<boolean>
   /** Compares what was made here with what all signers of all caches say. */
   challenge(traces: readonly Trace[]): Promise<Challenged[]>
@@ -48,13 +49,19 @@ export function substituterOf(
   const options = { puller, now: host.now, signal, report }
   const clients = caches.map(cache => clientOf(cache, options))
   const known = new Map<string, Promise<Substitute | undefined>>()
+  /** The caches that say so. */
+  const claimants = new WeakMap<Substitute, ReadonlySet<CacheClient>>()
 
   const find: Substituter['find'] = async hash => {
     const claims = new Map(
       await Promise.all(clients.map(async one => [one, await one.claim(hash)] as const)),
     )
-    const first = preferred(clients).find(client => claims.get(client) !== undefined)
-    return first && claims.get(first)
+    const [found] = preferred(clients).flatMap(client => claims.get(client) ?? [])
+    if (!found) return undefined
+    const isSame = (client: CacheClient): boolean =>
+      isDeepStrictEqual(claims.get(client)?.outputs, found.outputs)
+    claimants.set(found, new Set(clients.filter(isSame)))
+    return found
   }
   return {
     find: hash => {
@@ -62,9 +69,14 @@ export function substituterOf(
       known.set(hash, answer)
       return answer
     },
-    fetch: async ({ outputs }, onBytes) => {
-      const paths = Object.values(outputs).map(({ path }) => path)
-      for (const client of preferred(clients)) if (await client.fetch(paths, onBytes)) return true
+    fetch: async (substitute, onBytes) => {
+      const says = (client: CacheClient): boolean => claimants.get(substitute)?.has(client) ?? false
+      const ordered = preferred(clients)
+      // Others may have the objects all the same, without a trace.
+      for (const client of [...ordered.filter(says), ...ordered.filter(client => !says(client))]) {
+        const isOwn = says(client)
+        if (await client.fetch(substitute.outputs, { onBytes, isOwn })) return true
+      }
       return false
     },
     challenge: traces => challenge(store, traces, clients),

@@ -1,5 +1,5 @@
 import { MixosError } from '../../graph/error.ts'
-import type { DerivationHash, ResolvedHash, StorePath } from '../../graph/store-path.ts'
+import type { DerivationHash, ObjectHash, ResolvedHash, StorePath } from '../../graph/store-path.ts'
 import type { Report } from '../event.ts'
 import { checkInfo } from './info.ts'
 import type { PublicKey } from './keys.ts'
@@ -33,11 +33,17 @@ export interface CacheClient {
   testimonies(hash: DerivationHash | ResolvedHash): Promise<Testimony[]>
   /** What enough of them say. */
   claim(hash: DerivationHash | ResolvedHash): Promise<Claim | undefined>
-  /** Makes the objects exist, with all that they refer to. False where it could not. */
-  fetch(paths: readonly StorePath[], onBytes: OnBytes): Promise<boolean>
+  /** Makes the outputs exist, with all that they refer to. False where it could not. */
+  fetch(outputs: Claim['outputs'], options: FetchOptions): Promise<boolean>
   /** Throws where there is none, or none that can be read. */
   index(path: StorePath): Promise<ObjectIndex>
   close(): Promise<void>
+}
+
+export interface FetchOptions {
+  readonly onBytes: OnBytes
+  /** Whether this cache says that these are the outputs. Where others say so, it is not to blame for what it lacks. */
+  readonly isOwn: boolean
 }
 
 export interface ClientOptions {
@@ -157,26 +163,30 @@ export function clientOf(
       if (!from) throw new MixosError('CACHE_UNAVAILABLE', `the cache ${name} is not used`)
       return puller.index(from, path, whileUsed)
     },
-    fetch: async (paths, onBytes) => {
+    fetch: async (outputs, { onBytes, isOwn }) => {
       const from = await connected()
       if (!from) return false
+      const wanted = Object.values(outputs)
       // One failure ends all the rest at once, however much is queued.
       const onFailure = (error: unknown): void => {
         if (!signal.aborted && isOfCache(error) && !isLack(error)) giveUp(error)
       }
       const options = { onBytes, signal: whileUsed, onFailure }
-      const pulls = paths.map(path => puller.pull(from, path, options))
+      const pulls = wanted.map(({ path }) => puller.pull(from, path, options))
       // Nothing may write to the store any more when its user lets it go.
       await Promise.allSettled(pulls)
       try {
         await Promise.all(pulls)
-        return true
       } catch (error) {
         if (!isOfCache(error)) throw error
-        if (isLack(error)) warn(error.message, error.hint)
-        else giveUp(error)
+        if (!isLack(error)) giveUp(error)
+        else if (isOwn) warn(error.message, error.hint)
         return false
       }
+      // Of the hash that was signed, the path has the first 160 bits.
+      const wrong = wanted.find(({ path, hash }) => puller.hash(path) !== hash)
+      if (wrong && isOwn) giveUp(otherHash(wrong, puller.hash(wrong.path)))
+      return !wrong
     },
     close: async () => {
       // What kept it from being opened was thrown to whoever asked.
@@ -184,6 +194,14 @@ export function clientOf(
       await Promise.all(opened.map(storage => storage.close()))
     },
   }
+}
+
+function otherHash(
+  { path, hash }: Claim['outputs'][string],
+  actual: ObjectHash | undefined,
+): MixosError {
+  const message = `its trace says that ${path} is b3:${hash}, and it is b3:${actual}`
+  return new MixosError('CACHE_INVALID', message)
 }
 
 function tookTooLong(): MixosError {

@@ -1,4 +1,4 @@
-import type { StorePath } from '../../graph/store-path.ts'
+import type { ObjectHash, StorePath } from '../../graph/store-path.ts'
 import type { Store } from '../store.ts'
 import { indexReader } from './index-reader.ts'
 import type { ObjectIndex } from './object-index.ts'
@@ -12,6 +12,8 @@ export interface Puller {
    * CACHE_INVALID, CACHE_INCOMPLETE and CACHE_UNAVAILABLE; what was complete by then stays.
    */
   pull(storage: CacheStorage, path: StorePath, options?: PullOptions): Promise<void>
+  /** All of the hash that the path of an object begins with; undefined where the object is not here. */
+  hash(path: StorePath): ObjectHash | undefined
   /** What a pull would begin with. */
   index(storage: CacheStorage, path: StorePath, signal: AbortSignal): Promise<ObjectIndex>
 }
@@ -69,6 +71,7 @@ export function pullerOf(store: Store, options: Omit<RestoreOptions, 'onBytes'>)
   return {
     pull: (storage, path, { onBytes = nobody, signal = options.signal, onFailure = nobody } = {}) =>
       pull(storage, path, { onBytes, signal, onFailure }),
+    hash: path => store.head(path)?.hash,
     index: indexes.read,
   }
 }

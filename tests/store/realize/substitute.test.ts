@@ -8,7 +8,9 @@ import { override } from '../../../graph/override.ts'
 import type { ObjectHash, ResolvedHash, StorePath } from '../../../graph/store-path.ts'
 import type { Cache } from '../../../store/cache/client.ts'
 import { generateKey, type SecretKey } from '../../../store/cache/keys.ts'
+import { tracePath } from '../../../store/cache/layout.ts'
 import { push } from '../../../store/cache/push.ts'
+import { formatSignedTrace, signTrace } from '../../../store/cache/signed-trace.ts'
 import type { CacheStorage } from '../../../store/cache/storage.ts'
 import { memoryStorage } from '../../../store/cache/storages/memory.ts'
 import type { Event } from '../../../store/event.ts'
@@ -216,6 +218,40 @@ test('a cache whose objects are damaged is named, and the next one is asked', as
 
   const both = await realizing(t, leaf, [bad, cache])
   t.deepEqual(steps(both.events), ['leaf-1 substituted'])
+})
+
+test('a cache that knows nothing of a step is not blamed for what it lacks', async t => {
+  const { cache } = await shared(t, leaf)
+  const { cache: other } = await shared(t, filesStep('other', { c: 'text' }))
+  const first: Cache = { ...other, name: 'first' }
+  const { events } = await realizing(t, leaf, [first, cache])
+  t.deepEqual(steps(events), ['leaf-1 substituted'])
+  t.deepEqual(warnings(events), [])
+})
+
+test('an object that has another hash than was signed, behind what its path has of it, is not taken', async t => {
+  const { cache, files, store } = await shared(t, leaf)
+  const trace = store.trace(hashDerivation(leaf))
+  const path = trace?.outputs.out
+  const hash = path && store.head(path)?.hash
+  if (!hash) return t.fail()
+  const other = `${hash.slice(0, -1)}${hash.endsWith('0') ? '1' : '0'}` as ObjectHash
+  const outputs = { out: { path, hash: other } }
+  const signed = signTrace({ ...trace, outputs }, key, Date.now())
+  for (const asked of [trace.derivation, trace.resolved])
+    files.set(tracePath(asked, key.public.id), Buffer.from(formatSignedTrace(signed)))
+  // Also where the object is here.
+  for (const ours of [tempStore(t), store]) {
+    await using substituter = substituterOf(ours, [cache], quietly())
+    const found = await substituter.find(trace.derivation)
+    if (!found) return t.fail()
+    t.false(await substituter.fetch(found, () => undefined))
+  }
+  const { events } = await realizing(t, leaf, [cache])
+  t.is(steps(events).at(-1), 'leaf-1 built')
+  t.deepEqual(warnings(events), [
+    `the cache memory: is not used: its trace says that ${path} is b3:${other}, and it is b3:${hash}`,
+  ])
 })
 
 test('a signature that was changed is a miss that is told', async t => {
