@@ -23,13 +23,18 @@ export function directoryStorage(host: Host, directory: string): WritableStorage
     read: async (path, options) => {
       check(path, options)
       return explained(path, () => {
-        const size = sizeOf(path)
-        return size === undefined ? undefined : contentOf(path, size, options)
+        const fd = isFile(path) ? opened(path) : undefined
+        if (fd === undefined) return undefined
+        try {
+          return contentOf(path, fd, options)
+        } finally {
+          files.close(fd)
+        }
       })
     },
     has: async (path, options) => {
       check(path, options)
-      return explained(path, () => sizeOf(path) !== undefined)
+      return explained(path, () => isFile(path))
     },
     write: async (path, data, options) => {
       check(path, options)
@@ -54,33 +59,40 @@ export function directoryStorage(host: Host, directory: string): WritableStorage
     close: async () => undefined,
   }
 
-  /** Undefined where there is no such file. */
-  function sizeOf(path: string): number | undefined {
+  /** False where there is nothing. */
+  function isFile(path: string): boolean {
     const stats = isThere(path) ? files.lstat(`${directory}/${path}`) : undefined
     // Only a regular file is opened: opening a fifo would wait for ever.
     if (stats && !stats.isFile()) throw invalid(path, 'is not a file')
-    return stats?.size
+    return stats !== undefined
   }
 
-  function contentOf(path: string, size: number, { limit, range }: ReadOptions): Uint8Array {
+  /** Undefined where the file has gone meanwhile: others may be writing, and collecting. */
+  function opened(path: string): number | undefined {
+    try {
+      return files.open(`${directory}/${path}`, 'read')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  function contentOf(path: string, fd: number, { limit, range }: ReadOptions): Uint8Array {
+    // Of the file that was opened, since another may have its name by now.
+    const { size } = files.statOf(fd)
     const { offset, length } = range ?? { offset: 0, length: size }
     if (length > limit)
       throw new FileTooLarge(`${directory}/${path} has ${length} bytes, not at most ${limit}`)
     if (offset + length > size) {
       throw invalid(path, `has ${size} bytes, not bytes ${offset} to ${offset + length}`)
     }
-    const fd = files.open(`${directory}/${path}`, 'read')
-    try {
-      const data = Buffer.allocUnsafe(length)
-      for (let done = 0; done < length; ) {
-        const count = files.readAt(fd, data.subarray(done), offset + done)
-        if (count === 0) throw invalid(path, `ended at byte ${offset + done} of ${size}`)
-        done += count
-      }
-      return data
-    } finally {
-      files.close(fd)
+    const data = Buffer.allocUnsafe(length)
+    for (let done = 0; done < length; ) {
+      const count = files.readAt(fd, data.subarray(done), offset + done)
+      if (count === 0) throw invalid(path, `ended at byte ${offset + done} of ${size}`)
+      done += count
     }
+    return data
   }
 
   function invalid(path: string, what: string): MixosError {

@@ -4,6 +4,8 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -63,6 +65,26 @@ test('a file is synced, then named, then its name is synced, with the directorie
     'rename /trace/a/c.json',
     'sync /trace/a',
   ])
+})
+
+test('a file that is removed or replaced while it is read is absent, or the new one', async t => {
+  const { directory, storage } = emptyCache(t)
+  const at = join(directory, 'object/a.json')
+  const whileOpened = (act: () => void) => {
+    const open: Files['open'] = (path, how) => {
+      act()
+      return nodeHost.files.open(path, how)
+    }
+    const host = { ...nodeHost, files: { ...nodeHost.files, open } }
+    return directoryStorage(host, directory).read('object/a.json', all)
+  }
+  await storage.write('object/a.json', content, { signal })
+  const replace = (): void => {
+    writeFileSync(join(directory, 'new'), 'short')
+    renameSync(join(directory, 'new'), at)
+  }
+  t.deepEqual(await whileOpened(replace), Buffer.from('short'))
+  t.is(await whileOpened(() => rmSync(at)), undefined)
 })
 
 test('many writes at once share their syncs', async t => {
