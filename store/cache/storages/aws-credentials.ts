@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { MixosError } from '../../../graph/error.ts'
 import type { Files } from '../../host.ts'
+import { credentialsIn } from './credentials-file.ts'
 import type { Environment } from './http-client.ts'
 
 export interface AwsCredentials {
@@ -12,7 +13,7 @@ export interface AwsCredentials {
 /**
  * From AWS_ACCESS_KEY_ID and its companions, else from the profile AWS_PROFILE, or `default`, of
  * `~/.aws/credentials`. Undefined where there are none. Throws CACHE_DENIED for a profile that is asked
- * for by name and not there. Roles, single sign-on and the credentials of cloud machines are not looked for:
+ * for by name and not there, and for a file that cannot be read. Roles, single sign-on and the credentials of cloud machines are not looked for:
  * tools that know them can set the variables.
  */
 export function awsCredentials(
@@ -28,7 +29,7 @@ export function awsCredentials(
   const path =
     env.AWS_SHARED_CREDENTIALS_FILE || (env.HOME && join(env.HOME, '.aws', 'credentials'))
   const profile = env.AWS_PROFILE || 'default'
-  const text = path ? files.read(path)?.toString('utf8') : undefined
+  const text = path ? credentialsIn(files, path) : undefined
   const found = credentialsOf(sectionOf(text ?? '', profile))
   if (found || !env.AWS_PROFILE) return found
   throw new MixosError(

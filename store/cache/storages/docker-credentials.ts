@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { MixosError } from '../../../graph/error.ts'
 import { isRecord } from '../../../graph/json.ts'
 import type { Host } from '../../host.ts'
+import { credentialsIn } from './credentials-file.ts'
 import { askHelper, type Login } from './docker-helper.ts'
 import type { Environment } from './http-client.ts'
 
@@ -31,7 +32,7 @@ export async function dockerLogin(
 ): Promise<Login | undefined> {
   const directory = env.DOCKER_CONFIG || (env.HOME && join(env.HOME, '.docker'))
   const path = directory && join(directory, 'config.json')
-  const text = path && host.files.read(path)?.toString('utf8')
+  const text = path && credentialsIn(host.files, path)
   if (!path || !text) return undefined
   const config = parsed(text, path)
   const helper = config.credHelpers?.[registry] ?? config.credsStore
