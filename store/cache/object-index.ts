@@ -82,6 +82,16 @@ export function formatIndex({ manifest, packs, frames, files }: ObjectIndex): st
   return `${head},"entries":${lines(entries)},"frames":${lines(rows)},"files":${lines(files)}}\n`
 }
 
+/** Bytes that its index has, or more: what is told by the manifest alone. */
+export function leastSize({ entries }: Manifest): number {
+  return entries.reduce(
+    (sum, { type, path }) => sum + path.length + (type === 'file' ? FILE_TEXT.length : 0),
+    0,
+  )
+}
+const LEAST_ENTRY = { path: '', type: 'file', executable: true, size: 0, hash: '0'.repeat(64) }
+const FILE_TEXT = JSON.stringify(LEAST_ENTRY) + JSON.stringify({ frame: 0, at: 0 })
+
 /**
  * The index of the wanted object. Throws CACHE_INVALID, naming `where` and what is wrong, for anything that
  * formatIndex would not have written, and for the index of another object.

@@ -6,15 +6,15 @@ import { eachOf } from '../disk/write.ts'
 import type { Report } from '../event.ts'
 import type { Host } from '../host.ts'
 import { objectClosure, recordOf, referencesOf } from '../object-closure.ts'
-import { slotsOf } from '../slots.ts'
 import type { Store } from '../store.ts'
 import type { Trace } from '../traces.ts'
 import { readIndex } from './index-reader.ts'
+import { indexWriter, requireReadable } from './index-writer.ts'
 import { initialise } from './info.ts'
 import type { SecretKey } from './keys.ts'
 import { objectPath, packPath } from './layout.ts'
 import { siblingsIn, VERSIONS } from './local-files.ts'
-import { formatIndex, type ObjectIndex } from './object-index.ts'
+import { leastSize, type ObjectIndex } from './object-index.ts'
 import { packObject, type Reusable, reusableFiles } from './pack-object.ts'
 import { packerOf, skippedFrame } from './packer.ts'
 import { publishTrace } from './publish-trace.ts'
@@ -124,6 +124,7 @@ async function pushOnce(
     for (const [at, path] of missing.entries()) {
       signal.throwIfAborted()
       const record = recordOf(store, path)
+      requireReadable(path, leastSize(record.manifest))
       report({ type: 'pushing', label: labelOfPath(path), size: record.size })
       const { index, versions } = await packObject(store, record, {
         packer,
@@ -201,31 +202,6 @@ async function missingOf(
     if (await storage.has(objectPath(digestOfPath(path)), { signal })) present.add(path)
   })
   return [...paths].filter(path => !present.has(path))
-}
-
-/** Writes each index when its packs are there, and after those of what its object refers to. */
-function indexWriter(
-  storage: WritableStorage,
-  signal: AbortSignal,
-): { write(path: StorePath, index: Promise<ObjectIndex>): void; finish(): Promise<void> } {
-  const written = new Map<StorePath, Promise<void>>()
-  const writes = slotsOf(WRITES)
-  const writeLater = async (packed: Promise<ObjectIndex>): Promise<void> => {
-    const index = await packed
-    await Promise.all(index.manifest.references.map(reference => written.get(reference)))
-    const data = Buffer.from(formatIndex(index))
-    const at = objectPath(digestOfPath(index.path))
-    await writes.run(0, () => storage.write(at, data, { signal }))
-  }
-  return {
-    write: (path, packed) => {
-      const done = writeLater(packed)
-      // Whoever finishes hears of a failure.
-      done.catch(() => undefined)
-      written.set(path, done)
-    },
-    finish: async () => void (await Promise.all(written.values())),
-  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import type { Entry } from '../../../graph/manifest.ts'
 import type { DerivationHash, Digest, ResolvedHash, StorePath } from '../../../graph/store-path.ts'
 import { absolute, digestOfPath } from '../../../graph/store-path.ts'
 import { generateKey } from '../../../store/cache/keys.ts'
@@ -92,6 +93,32 @@ test('an object of so many files that its index is large is pulled, with threads
     t.deepEqual(other.record(path), store.record(path))
   }
 })
+
+for (const [files, when] of [
+  [500_000, 'before it is packed'],
+  [480_000, 'before its index is written'],
+] as const) {
+  test(`an object of ${files} files, whose index nobody would read, is refused ${when}`, async t => {
+    const store = tempStore(t)
+    const path = await addTree(store, 'many', { tree: { a: 'text' } })
+    // Their number is all that matters.
+    const hash = '0'.repeat(64)
+    const entries = Array.from(
+      { length: files },
+      (_, at): Entry => ({ path: `${at}`, type: 'file', executable: false, size: 0, hash }),
+    )
+    const record = (path: StorePath) => {
+      const real = store.record(path)
+      return real && { ...real, manifest: { ...real.manifest, entries } }
+    }
+    const contents = new Map<string, Uint8Array>()
+    await t.throwsAsync(pushed({ ...store, record }, memoryStorage(contents), [path]), {
+      code: 'OBJECT_INVALID',
+      message: new RegExp(`^${path} has so many files .* has \\d{8} bytes, not at most 67108864$`),
+    })
+    t.false(contents.has(`object/${digestOfPath(path)}.json`))
+  })
+}
 
 test('pushing what is there writes nothing', async t => {
   const store = tempStore(t)
