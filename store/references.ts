@@ -18,12 +18,13 @@ for (const character of '0123456789abcdfghijklmnpqrsvwxyz') {
  */
 export function referenceScanner(digests: Iterable<Digest>): ReferenceScanner {
   const known = new Set<string>(digests)
+  // Of thousands of small objects, most refer to nothing: their tables would cost more than all else.
+  if (known.size === 0) return { scan: () => undefined }
   // The first two characters of each: in long runs of the alphabet, most windows are dismissed by them.
   const starts = new Uint8Array(65536)
   for (const digest of known) starts[digest.charCodeAt(0) * 256 + digest.charCodeAt(1)] = 1
 
   const scan: ReferenceScanner['scan'] = (bytes, found) => {
-    if (known.size === 0) return
     const last = bytes.length - DIGEST_LENGTH
     // Bytes before this offset within the current window are known to be of the alphabet.
     let start = 0
