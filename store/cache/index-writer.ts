@@ -2,7 +2,7 @@ import { MixosError } from '../../graph/error.ts'
 import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
 import { slotsOf } from '../slots.ts'
 import { objectPath } from './layout.ts'
-import { formatIndex, INDEX_LIMIT, type ObjectIndex } from './object-index.ts'
+import { formatIndex, INDEX_LIMIT, leastSize, type ObjectIndex } from './object-index.ts'
 import type { WritableStorage } from './storage.ts'
 
 /** Writes each index when its packs are there, and after those of what its object refers to. */
@@ -12,14 +12,18 @@ export interface IndexWriter {
   finish(): Promise<void>
 }
 
-const WRITES = 32
+// So many share a sync, and take little memory; others take up to 64 MiB each.
+const SMALL_WRITES = 512
+const LARGE_WRITES = 4
+const SMALL = 16 << 10
 
 export function indexWriter(storage: WritableStorage, signal: AbortSignal): IndexWriter {
   const written = new Map<StorePath, Promise<void>>()
-  const writes = slotsOf(WRITES)
+  const [small, large] = [slotsOf(SMALL_WRITES), slotsOf(LARGE_WRITES)]
   const writeLater = async (packed: Promise<ObjectIndex>): Promise<void> => {
     const index = await packed
     await Promise.all(index.manifest.references.map(reference => written.get(reference)))
+    const writes = leastSize(index.manifest) < SMALL ? small : large
     await writes.run(0, () => {
       // Not before, since thousands may wait.
       const data = Buffer.from(formatIndex(index))
