@@ -16,7 +16,7 @@ export interface RestorePlan {
   readonly empty: readonly RestoredFile[]
   /** Each is one request. */
   readonly ranges: readonly Range[]
-  /** Files that come in parts, to be looked at when all have come. */
+  /** Files that come in parts, each to be looked at when all of its own have come. */
   readonly large: readonly RestoredFile[]
 }
 

@@ -8,9 +8,9 @@ import type { Prepared, Store } from '../store.ts'
 import { overlay } from './blank.ts'
 import { packPath } from './layout.ts'
 import { type LocalFiles, localFiles, type Siblings } from './local-files.ts'
-import { filesOf, type ObjectIndex } from './object-index.ts'
+import { FRAME_BYTES, filesOf, type ObjectIndex } from './object-index.ts'
 import { release } from './release.ts'
-import { type LocalFile, writeSmall } from './restore-files.ts'
+import { type LocalFile, type RestoredFile, writeSmall } from './restore-files.ts'
 import { planRestore, type Range, type RestorePlan } from './restore-plan.ts'
 import type { CacheStorage } from './storage.ts'
 import type { Workers } from './workers.ts'
@@ -114,10 +114,26 @@ async function fill(work: Work, plan: RestorePlan): Promise<void> {
   } catch (cause) {
     throw new NotCopied('cannot copy from another version', { cause })
   }
-  await eachOf(plan.ranges, REQUESTS, range => downloads.run(0, () => fetchRange(work, range)))
-  await eachOf(plan.large, TASKS, file =>
-    workers.run({ type: 'large', file, selfDigest: self }, storage.name),
+  const finished = finishedBy(plan)
+  await eachOf(plan.ranges, REQUESTS, async range => {
+    await downloads.run(0, () => fetchRange(work, range))
+    for (const file of finished(range))
+      await workers.run({ type: 'large', file, selfDigest: self }, storage.name)
+  })
+}
+
+/** Tells which large files have all their parts when that range has been written too. */
+function finishedBy({ large }: RestorePlan): (range: Range) => RestoredFile[] {
+  const left = new Map(
+    large.map(file => [file.target, { file, parts: Math.ceil(file.size / FRAME_BYTES) }]),
   )
+  return range =>
+    range.frames
+      .flatMap(({ parts }) => parts)
+      .flatMap(({ target }) => {
+        const own = left.get(target)
+        return own && --own.parts === 0 ? [own.file] : []
+      })
 }
 
 /** Tasks that are worth the way to another thread. */

@@ -12,6 +12,7 @@ import { restoreThreads } from '../../../store/cache/restore-threads.ts'
 import type { WritableStorage } from '../../../store/cache/storage.ts'
 import { memoryStorage } from '../../../store/cache/storages/memory.ts'
 import { workersOn } from '../../../store/cache/workers.ts'
+import type { Files } from '../../../store/host.ts'
 import { nodeHost } from '../../../store/hosts/node.ts'
 import { slotsOf } from '../../../store/slots.ts'
 import type { Store } from '../../../store/store.ts'
@@ -77,6 +78,34 @@ test('large files come back, also where a digest lies across two of their frames
     await pulled(other, storage, path, { threads })
     t.deepEqual((await verify(other)).problems, [])
   }
+})
+
+test('a large file is looked at when its last part has come, whatever else is still to come', async t => {
+  const store = tempStore(t)
+  const tree = { a: randomText(2_500_000), b: randomText(2_500_000) }
+  const path = await addTree(store, 'large', { tree })
+  const files = new Map<string, Uint8Array>()
+  await pushed(store, memoryStorage(files), [path])
+  const sealed = Promise.withResolvers<void>()
+  const seal: Files['seal'] = (...args) => {
+    nodeHost.files.seal(...args)
+    sealed.resolve()
+  }
+  const host = { ...nodeHost, files: { ...nodeHost.files, seal } }
+  const packs = [...files].filter(([path]) => path.startsWith('pack/'))
+  const end = packs.reduce((sum, [, { length }]) => sum + length, 0)
+  const plain = memoryStorage(files)
+  const storage: WritableStorage = {
+    ...plain,
+    read: async (path, options) => {
+      const { offset = 0, length = 0 } = options.range ?? {}
+      if (offset + length === end) await sealed.promise
+      return plain.read(path, options)
+    },
+  }
+  const other = tempStore(t, host)
+  await pulled(other, storage, path)
+  t.deepEqual((await verify(other)).problems, [])
 })
 
 test('an object of so many files that its index is large is pulled, with threads and without', async t => {
@@ -324,7 +353,7 @@ async function pulled(
   { threads = false } = {},
 ): Promise<number> {
   let bytes = 0
-  await using workers = workersOn(nodeHost, { threads: threads && restoreThreads(2) })
+  await using workers = workersOn(store.host, { threads: threads && restoreThreads(2) })
   const onBytes = (count: number): void => {
     bytes += count
   }
