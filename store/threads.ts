@@ -1,6 +1,7 @@
 /** Runs one function in threads of its own, which are started when it is first called. */
 export interface Threads<Task, Result> {
-  run(task: Task): Promise<Result>
+  /** The task takes these buffers with it, which nobody else may use any more. */
+  run(task: Task, buffers?: readonly ArrayBuffer[]): Promise<Result>
   close(): Promise<void>
 }
 
@@ -18,9 +19,9 @@ export function threadsOf<Task, Result>(module: URL, most: number): Threads<Task
     })
   }
   return {
-    run: async task => {
+    run: async (task, buffers = []) => {
       pool ??= start()
-      return (await pool).run(task, { name: 'run' })
+      return (await pool).run(task, { name: 'run', transferList: [...buffers] })
     },
     close: async () => {
       await (await pool)?.destroy()

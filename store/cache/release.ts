@@ -3,10 +3,14 @@
  * thread would let some 64 MB of it pile up before it looks for garbage.
  */
 export function release(bytes: Uint8Array): void {
-  const { buffer, byteOffset, byteLength } = bytes
+  ownBuffer(bytes)?.transfer(0)
+}
+
+/** The memory of a large buffer, if it is nobody else's. */
+export function ownBuffer({ buffer, byteOffset, byteLength }: Uint8Array): ArrayBuffer | undefined {
   // Small buffers share their memory with others.
   const isAlone = byteOffset === 0 && buffer.byteLength - byteLength <= SLACK
-  if (byteLength >= LARGE && isAlone && buffer instanceof ArrayBuffer) buffer.transfer(0)
+  return byteLength >= LARGE && isAlone && buffer instanceof ArrayBuffer ? buffer : undefined
 }
 
 const LARGE = 64 << 10

@@ -1,12 +1,13 @@
 import { MixosError } from '../../graph/error.ts'
 import type { Host } from '../host.ts'
 import { asError, type Threads } from '../threads.ts'
+import { ownBuffer } from './release.ts'
 import { CorruptFrame, perform, type Task } from './restore-files.ts'
 import type { Problem } from './restore-thread.ts'
 
 /** Does tasks, some of them in threads of their own. */
 export interface Workers {
-  /** Throws CACHE_INVALID where the bytes are not the wanted ones, and what the disk says. */
+  /** Uses up the bytes of frames. Throws CACHE_INVALID where the bytes are not the wanted ones, and what the disk says. */
   run(task: Task, where: string): Promise<void>
   /** Whether there are other threads for what takes long. */
   readonly areThreads: boolean
@@ -30,7 +31,9 @@ export function workersOn(
         performHere(host, task, where)
         return
       }
-      const problem = await threads.run(task)
+      // An index is parsed here too.
+      const buffer = task.type === 'frames' ? ownBuffer(task.bytes) : undefined
+      const problem = await threads.run(task, buffer && [buffer])
       if (problem === undefined) return
       throw typeof problem === 'string' ? corrupt(where, problem) : asError(problem)
     },
