@@ -7,7 +7,7 @@ import {
   type ResolvedHash,
 } from '../graph/store-path.ts'
 import { removeTree } from './disk/remove.ts'
-import { eachOf, flush, writeDurably } from './disk/write.ts'
+import { type FindFileSystemSync, flush, writeDurably } from './disk/write.ts'
 import type { Host } from './host.ts'
 import { type Ingested, type IngestOptions, ingest } from './ingest.ts'
 import { type Layout, layoutOf } from './layout.ts'
@@ -63,8 +63,8 @@ export interface Store {
   scratch(): string
   /** The path of one that does not exist yet. */
   scratchPath(): string
-  /** Finds how to flush a whole file system at once; undefined where the tool for it cannot be had. */
-  findFileSystemSync: (() => Promise<((path: string) => Promise<void>) | undefined>) | undefined
+  /** Of the store's own file system. */
+  findFileSystemSync: FindFileSystemSync | undefined
 }
 
 export interface AddOptions extends Omit<IngestOptions, 'target'> {
@@ -84,9 +84,6 @@ export interface Prepared {
   commit(options?: { readonly replace: boolean }): Promise<void>
   discard(): void
 }
-
-// Above this many files, flushing the file system is quicker than syncing each.
-const SYNC_EACH_UP_TO = 48
 
 /**
  * Opens the store, and creates it where the directory is missing or empty. Throws STORE_FOREIGN for a
@@ -162,7 +159,7 @@ export function openStore({ directory, host }: { directory: string; host: Host }
       const discard = (): void => removeTree(host, target)
       const commit: Prepared['commit'] = async ({ replace } = { replace: false }) => {
         try {
-          await syncTree(store, object)
+          await flush(host, [...object.files, ...object.directories], store.findFileSystemSync)
           await publish(store, object, { from: target, replace })
         } finally {
           discard()
@@ -171,11 +168,19 @@ export function openStore({ directory, host }: { directory: string; host: Host }
       return { path: object.path, references: object.manifest.references, commit, discard }
     },
     remember: async trace => {
-      const data = formatTrace(trace)
-      const write = (hash: DerivationHash | ResolvedHash) =>
-        writeDurably(host, { path: layout.trace(hash), data, scratch: layout.scratch })
+      const { findFileSystemSync } = store
       // Without inputs, the two hashes are one.
-      await eachOf(new Set([trace.derivation, trace.resolved]), 2, write)
+      const hashes = [...new Set([trace.derivation, trace.resolved])]
+      const [temp = '', ...copies] = hashes.map(store.scratchPath)
+      const data = formatTrace(trace)
+      host.files.writeNew(temp, data)
+      // One file with two names: to make files, and to sync them, is what a step costs most.
+      const written = copies.filter(copy => !host.files.link(temp, copy))
+      for (const copy of written) host.files.writeNew(copy, data)
+      await flush(host, [temp, ...written], findFileSystemSync)
+      for (const [at, from] of [temp, ...copies].entries())
+        host.files.rename(from, layout.trace(hashes[at] as DerivationHash))
+      await flush(host, [layout.traces], findFileSystemSync)
     },
     scratchPath: () => `${layout.scratch}/${host.randomHex(20)}`,
     scratch: () => {
@@ -187,17 +192,6 @@ export function openStore({ directory, host }: { directory: string; host: Host }
   return store
 }
 
-/** Waits until every byte and name of the tree is on disk. */
-async function syncTree(
-  { host, findFileSystemSync }: Store,
-  { files, directories }: Ingested,
-): Promise<void> {
-  const paths = [...files, ...directories]
-  const isMany = paths.length > SYNC_EACH_UP_TO
-  const syncFileSystem = isMany ? await findFileSystemSync?.() : undefined
-  await (syncFileSystem ? syncFileSystem(paths[0] as string) : flush(host, paths))
-}
-
 /**
  * Gives a synced tree its name and then its record. A crash in between leaves a tree without a record,
  * which is no object: the next publisher replaces it.
@@ -207,7 +201,7 @@ async function publish(
   object: Ingested,
   { from, replace }: { from: string; replace: boolean },
 ): Promise<void> {
-  const { host, layout } = store
+  const { host, layout, findFileSystemSync } = store
   const at = layout.object(object.path)
   const record = layout.record(digestOfPath(object.path))
   const lock = await storeLock(store, digestOfPath(object.path))
@@ -215,9 +209,9 @@ async function publish(
     if (!replace && host.files.lstat(record) && host.files.lstat(at)) return
     const isTree = object.manifest.entries[0]?.type === 'directory'
     place(host, from, { at, isTree })
-    await flush(host, [layout.objects])
+    await flush(host, [layout.objects], findFileSystemSync)
     const data = formatRecord(newRecord(object.manifest, object.hash))
-    await writeDurably(host, { path: record, data, scratch: layout.scratch })
+    await writeDurably(host, { path: record, data, scratch: layout.scratch, findFileSystemSync })
   } finally {
     lock.release()
   }
@@ -231,7 +225,7 @@ function place(host: Host, from: string, { at, isTree }: { at: string; isTree: b
   if (isTree) files.changeMode(from, 0o755)
   if (old?.isDirectory()) files.changeMode(at, 0o755)
   if (!old || !files.exchange(from, at)) {
-    removeTree(host, at)
+    if (old) removeTree(host, at)
     files.rename(from, at)
   }
   if (isTree) files.sealPath(at, 'directory')

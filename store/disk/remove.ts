@@ -30,7 +30,9 @@ export function discardTree(host: Host, path: string, report: Report): void {
 
 function removeNamed(host: Host, path: string): void {
   const { files } = host
-  if (!files.lstat(path)?.isDirectory()) {
+  const stats = files.lstat(path)
+  if (!stats) return
+  if (!stats.isDirectory()) {
     files.unlink(path)
     return
   }
