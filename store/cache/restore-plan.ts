@@ -20,6 +20,15 @@ export interface RestorePlan {
   readonly large: readonly RestoredFile[]
 }
 
+/** Whether one request is best for both of these parts of a pack, of which `next` does not begin before the other. */
+export function fits(
+  { offset, length }: { readonly offset: number; readonly length: number },
+  next: { readonly offset: number; readonly length: number },
+): boolean {
+  const end = offset + length
+  return next.offset - end <= GAP && next.offset + next.length - offset <= RANGE_BYTES
+}
+
 export interface Range {
   /** BLAKE3 of the pack. */
   readonly pack: string
@@ -87,12 +96,8 @@ function rangesOf(index: ObjectIndex, wanted: ReadonlyMap<number, Wanted>): Rang
   const ranges: (Range & { length: number; frames: (typeof frames)[number][] })[] = []
   for (const frame of frames) {
     const last = ranges.at(-1)
-    const end = frame.offset + frame.length
-    const fits =
-      last?.pack === frame.pack &&
-      frame.offset - (last.offset + last.length) <= GAP &&
-      end - last.offset <= RANGE_BYTES
-    if (last && fits) {
+    if (last?.pack === frame.pack && fits(last, frame)) {
+      const end = frame.offset + frame.length
       last.frames.push(frame)
       Object.assign(last, { length: Math.max(last.length, end - last.offset) })
     } else {

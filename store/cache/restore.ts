@@ -1,14 +1,13 @@
 import { join } from 'node:path'
-import { MixosError } from '../../graph/error.ts'
 import { type Digest, digestOf } from '../../graph/store-path.ts'
 import { eachOf } from '../disk/write.ts'
 import type { Host } from '../host.ts'
 import type { Slots } from '../slots.ts'
 import type { Prepared, Store } from '../store.ts'
 import { overlay } from './blank.ts'
-import { packPath } from './layout.ts'
 import { type LocalFiles, localFiles, type Siblings } from './local-files.ts'
 import { FRAME_BYTES, filesOf, type ObjectIndex } from './object-index.ts'
+import { packReaderWith } from './pack-reader.ts'
 import { release } from './release.ts'
 import { type LocalFile, type RestoredFile, writeSmall } from './restore-files.ts'
 import { planRestore, type Range, type RestorePlan } from './restore-plan.ts'
@@ -101,7 +100,7 @@ interface Work extends RestoreOptions {
 }
 
 async function fill(work: Work, plan: RestorePlan): Promise<void> {
-  const { store, storage, self, workers, downloads } = work
+  const { store, storage, self, workers } = work
   const { host } = store
   for (const { target } of plan.large) host.files.close(host.files.open(target, 'create'))
   for (const file of plan.empty) {
@@ -116,7 +115,7 @@ async function fill(work: Work, plan: RestorePlan): Promise<void> {
   }
   const finished = finishedBy(plan)
   await eachOf(plan.ranges, REQUESTS, async range => {
-    await downloads.run(0, () => fetchRange(work, range))
+    await fetchRange(work, range)
     for (const file of finished(range))
       await workers.run({ type: 'large', file, selfDigest: self }, storage.name)
   })
@@ -152,21 +151,13 @@ function batchesOf(files: readonly LocalFile[]): LocalFile[][] {
   return batches
 }
 
-async function fetchRange(work: Work, range: Range): Promise<void> {
-  const { storage, self, workers, signal, onBytes } = work
-  const { offset, length } = range
-  const path = packPath(range.pack)
-  const where = `${storage.name}: ${path}`
-  const bytes = await storage.read(path, { signal, limit: length, range: { offset, length } })
-  if (!bytes) throw new MixosError('CACHE_INCOMPLETE', `${where} is missing`)
-  if (bytes.length !== length) {
-    throw new MixosError(
-      'CACHE_INVALID',
-      `${where}: expected ${length} bytes at ${offset}, got ${bytes.length}`,
-    )
+function fetchRange(work: Work, range: Range): Promise<void> {
+  const { storage, self, workers, downloads, signal, onBytes } = work
+  const frames = range.frames.map(frame => ({ ...frame, offset: frame.offset - range.offset }))
+  const use = async (bytes: Uint8Array, where: string): Promise<void> => {
+    onBytes(bytes.length)
+    await workers.run({ type: 'frames', bytes, frames, selfDigest: self }, where)
+    release(bytes)
   }
-  onBytes(length)
-  const frames = range.frames.map(frame => ({ ...frame, offset: frame.offset - offset }))
-  await workers.run({ type: 'frames', bytes, frames, selfDigest: self }, where)
-  release(bytes)
+  return packReaderWith(downloads).read(storage, range, { signal, use })
 }

@@ -80,6 +80,48 @@ test('large files come back, also where a digest lies across two of their frames
   }
 })
 
+test('what many small objects have side by side in a pack comes in few requests', async t => {
+  const store = tempStore(t)
+  const names = Array.from({ length: 100 }, (_, at) => `a${at}`)
+  const all = await Promise.all(names.map(name => addTree(store, name, { tree: { name } })))
+  const top = await addTree(store, 'top', { tree: { all: all.join(' ') }, references: all })
+  const plain = memoryStorage()
+  await pushed(store, plain, [top])
+  let reads = 0
+  const storage: WritableStorage = {
+    ...plain,
+    read: async (path, options) => {
+      if (path.startsWith('pack/')) reads++
+      return plain.read(path, options)
+    },
+  }
+  const other = tempStore(t)
+  await pulled(other, storage, top)
+  t.true(reads < 10, `${reads}`)
+  t.deepEqual((await verify(other)).problems, [])
+})
+
+test('of objects that are read together, only the one whose bytes are wrong is refused', async t => {
+  const store = tempStore(t)
+  const paths = [
+    await addTree(store, 'a', { tree: { text: 'first' } }),
+    await addTree(store, 'b', { tree: { text: 'second' } }),
+  ]
+  const files = new Map<string, Uint8Array>()
+  await pushed(store, memoryStorage(files), paths)
+  const [pack = ''] = [...files.keys()].filter(path => path.startsWith('pack/'))
+  // The last one loses its end, so it is not in the range that the two are read by.
+  files.set(pack, (files.get(pack) as Uint8Array).slice(0, -1))
+  const other = tempStore(t)
+  await using workers = workersOn(nodeHost, { threads: false })
+  const puller = pullerOf(other, { workers, siblings: () => [], downloads: slotsOf(8), signal })
+  const storage = memoryStorage(files)
+  const results = await Promise.allSettled(paths.map(path => puller.pull(storage, path)))
+  t.deepEqual(results.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
+  t.is(other.paths().length, 1)
+  t.deepEqual((await verify(other)).problems, [])
+})
+
 test('a large file is looked at when its last part has come, whatever else is still to come', async t => {
   const store = tempStore(t)
   const tree = { a: randomText(2_500_000), b: randomText(2_500_000) }

@@ -22,6 +22,7 @@ import type { Store } from '../../../store/store.ts'
 import { type Substituter, substituterOf } from '../../../store/substituter.ts'
 import type { Trace } from '../../../store/traces.ts'
 import { verify } from '../../../store/verify.ts'
+import { noise } from '../../helpers/http-server.ts'
 import { addTree, filesStep, infoStep, quietly, tempStore } from '../../helpers/temp-store.ts'
 
 const { signal } = new AbortController()
@@ -134,9 +135,11 @@ test('a cache that never answers costs two seconds, not two for each question', 
 })
 
 test('a cache that dies while much is fetched is asked for nothing more', async t => {
+  // Each so large that it is a request of its own.
+  const text = noise(600_000).toString('base64')
   const inputs = Array.from({ length: 20 }, (_, at) => [
     `f${at}`,
-    filesStep(`f${at}`, { at: `${at}` }),
+    filesStep(`f${at}`, { at: `${at}${text}` }),
   ])
   const root = infoStep('root', Object.fromEntries(inputs))
   const { cache, files } = await shared(t, root)
