@@ -174,15 +174,12 @@ function refuseClashes({ inputs, outputs, env }: Derivation, refuse: Refuse): vo
   if (twice !== undefined) refuse(`${twice} is used twice among its inputs, outputs and env`)
 }
 
-function refuseProgram({ builder, inputs, outputs, fetch }: Derivation, refuse: Refuse): void {
+function refuseProgram({ builder, inputs, fetch }: Derivation, refuse: Refuse): void {
   const program = builder[0] as string
   const [slot = '', ...path] = program.split('/')
   const isPath = path.length > 0 && (slot === '' || Object.hasOwn(inputs, slot))
   if (!isPath && !BUILTIN.test(program)) {
     refuse(`cannot run ${JSON.stringify(program)}`, 'use /PATH, INPUT/PATH or builtin:NAME')
-  }
-  if (BUILTIN.test(program) && outputs.length > 1) {
-    refuse(`${program} has one output, not ${outputs.join(', ')}`)
   }
   if ((program === 'builtin:fetch-url') !== (fetch !== undefined)) {
     refuse('builtin:fetch-url and fetch go together')

@@ -45,8 +45,8 @@ const written: Record<string, [string, Partial<DerivationSpec>]> = {
     'ws06v9m6s7g9gx3zzgwiiqdlpi7fqmii-it-1',
     { env: { requested: 'program' }, inputs: packages },
   ],
-  'builtin:repository': [
-    '46jxl39fncsh0953zkshb820dnzmxl4g-it-1',
+  'builtin:repository-2': [
+    '5rb5ani93pjc3vsmj0pj482m7q250in5-it-1',
     { env: { format: PACKAGE_INDEX_FORMAT }, inputs: packages },
   ],
 }

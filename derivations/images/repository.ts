@@ -16,7 +16,7 @@ export function repository({ name, version, packages }: RepositorySpec): Derivat
   return derivation({
     name,
     version,
-    builder: ['builtin:repository'],
+    builder: ['builtin:repository-2'],
     env: { format: PACKAGE_INDEX_FORMAT },
     inputs: inputsOf(packages),
   })

@@ -11,7 +11,7 @@ const loaders: Readonly<Record<string, () => Promise<Builtin>>> = {
   'builtin:mixpkg': async () => (await import('./mixpkg.ts')).writeMixpkg,
   'builtin:newc': async () => (await import('./newc.ts')).writeNewc,
   'builtin:profile': async () => (await import('./profile.ts')).makeProfile,
-  'builtin:repository': async () => (await import('./repository.ts')).makeRepository,
+  'builtin:repository-2': async () => (await import('./repository.ts')).makeRepository,
   'builtin:unpack-deb': async () => (await import('./unpack-deb.ts')).unpack,
 }
 

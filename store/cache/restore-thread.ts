@@ -1,5 +1,5 @@
 import { nodeHost } from '../hosts/node.ts'
-import { type SystemError, systemErrorOf } from '../threads.ts'
+import { type SystemError, systemErrorOf } from '../thread-error.ts'
 import { release } from './release.ts'
 import { CorruptFrame, perform, type Task } from './restore-files.ts'
 

@@ -1,6 +1,7 @@
 import { MixosError } from '../../graph/error.ts'
 import type { Host } from '../host.ts'
-import { asError, type Threads } from '../threads.ts'
+import { asError } from '../thread-error.ts'
+import type { Threads } from '../threads.ts'
 import { ownBuffer } from './release.ts'
 import { CorruptFrame, perform, type Task } from './restore-files.ts'
 import type { Problem } from './restore-thread.ts'

@@ -89,6 +89,12 @@ export class Maker {
     const { derivation, inputs, hash } = step
     const name = derivation.builder[0] ?? ''
     const run = await builtin(name)
+    const { outputs } = derivation
+    if (outputs.length > 1)
+      throw new MixosError(
+        'DERIVATION_INVALID',
+        `${name} has one output, not ${outputs.join(', ')}`,
+      )
     const label = labelOf(derivation)
     this.#started(step, derivation.fetch ? 'fetch' : 'build')
     const scratch = this.#store.scratch()

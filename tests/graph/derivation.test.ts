@@ -152,10 +152,6 @@ const refused: Record<string, readonly [change: object, message: string]> = {
     'builtin:fetch-url and fetch go together',
   ],
   'a misspelled field': [{ enviroment: {} } as object, 'unknown field "enviroment"'],
-  'a builtin with two outputs': [
-    { builder: ['builtin:files'], outputs: ['out', 'dev'] },
-    'builtin:files has one output, not out, dev',
-  ],
   'a fetch of nothing': [{ builder: ['builtin:fetch-url'] }, 'go together'],
   'a fetch without URLs': [fetching({ urls: [] }), 'fetch.urls is not a list, or empty'],
   'a fetch by another hash': [fetching({ hash: 'md5:0' }), 'invalid fetch.hash "md5:0"'],

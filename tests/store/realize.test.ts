@@ -127,6 +127,15 @@ test('a failed step fails what depends on it, and is reported once', async t => 
   t.deepEqual(store.paths(), [])
 })
 
+test('a step that mixos takes itself has one output', async t => {
+  const { builder, env } = filesStep('files', { a: '' })
+  const two = derivation({ name: 'two', version: '1', builder, env, outputs: ['out', 'dev'] })
+  await t.throwsAsync(realize(tempStore(t), [two], quietly()), {
+    code: 'DERIVATION_INVALID',
+    message: 'two-1: builtin:files has one output, not out, dev',
+  })
+})
+
 test('after a failure, keepGoing makes all that does not depend on it', async t => {
   const store = tempStore(t)
   const good = infoStep('good', { library: filesStep('library', { a: '1' }) })
