@@ -40,8 +40,11 @@ export function etcChanges(
   from: StorePath | undefined,
   to: StorePath,
 ): EtcChange[] {
-  const before = from ? etcOf(machine.store, from) : new Map<string, EtcFile>()
-  const after = etcOf(machine.store, to)
+  const { store } = machine
+  const [old, next] = [from ? installedIn(store, from) : [], installedIn(store, to)]
+  // Nothing of what both have changes, so it need not be read.
+  const before = etcOf(store, without(old, next))
+  const after = etcOf(store, without(next, old))
   const gone = [...before].filter(
     ([path, file]) => !after.has(path) && isUntouched(machine, path, file),
   )
@@ -106,8 +109,16 @@ interface EtcFile {
   readonly hash: string | undefined
 }
 
-function etcOf(store: Store, profile: StorePath): Map<string, EtcFile> {
-  return new Map(installedIn(store, profile).flatMap(found => etcOfPackage(store, found)))
+function without(
+  packages: readonly InstalledPackage[],
+  others: readonly InstalledPackage[],
+): InstalledPackage[] {
+  const known = new Set(others.map(({ path }) => path))
+  return packages.filter(({ path }) => !known.has(path))
+}
+
+function etcOf(store: Store, packages: readonly InstalledPackage[]): Map<string, EtcFile> {
+  return new Map(packages.flatMap(found => etcOfPackage(store, found)))
 }
 
 function etcOfPackage(store: Store, { path, config }: InstalledPackage): [string, EtcFile][] {
