@@ -1,20 +1,9 @@
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { StorePath } from '../../graph/store-path.ts'
-import { removeTree } from '../disk/remove.ts'
-import { flush } from '../disk/write.ts'
-import type { Files, Host } from '../host.ts'
+import type { Files } from '../host.ts'
 import { recordOf } from '../object-closure.ts'
 import type { Store } from '../store.ts'
-import {
-  inProfile,
-  isLinkOfOurs,
-  linkedParent,
-  makeParents,
-  obstacle,
-  removeEmpty,
-  scratchOf,
-  willBeEmpty,
-} from './etc-directories.ts'
+import { inProfile, isLinkOfOurs, linkedParent, obstacle, willBeEmpty } from './etc-directories.ts'
 import { type InstalledPackage, installedIn } from './installed.ts'
 import type { Machine } from './machine.ts'
 
@@ -78,27 +67,6 @@ export function noticeOf(change: EtcChange): string | undefined {
     default:
       return undefined
   }
-}
-
-/** Does them all; doing them again changes nothing. Durable when it resolves. */
-export async function applyEtcChanges(
-  machine: Machine,
-  changes: readonly EtcChange[],
-): Promise<void> {
-  const touched = new Set<string>()
-  for (const change of changes) {
-    if (change.action === 'none') continue
-    const at = join(machine.root, 'etc', change.path)
-    if (change.action !== 'remove') await makeParents(machine, change.path)
-    await apply(machine, change, at)
-    touched.add(dirname(at))
-  }
-  const { files } = machine.store.host
-  await flush(
-    machine.store.host,
-    // One may have gone since.
-    [...touched].flatMap(path => (files.lstat(path) && files.realPath(path)) ?? []),
-  )
 }
 
 interface EtcFile {
@@ -223,48 +191,4 @@ function isUntouched(machine: Machine, path: string, file: EtcFile): boolean {
 }
 
 /** Of a copy, unless the user gives it another one. */
-const MODE = 0o644
-
-async function apply({ store: { host } }: Machine, change: EtcChange, at: string): Promise<void> {
-  switch (change.action) {
-    case 'link': {
-      await replace(host, at, temp => host.files.symlink(inProfile(change.path), temp))
-      return
-    }
-    case 'copy':
-    case 'copy-beside': {
-      const data = host.files.read(change.from)
-      if (!data) throw new Error(`${change.from} is gone`)
-      const found = host.files.lstat(at)
-      const mine = found?.isFile() ? found : undefined
-      await replace(host, change.action === 'copy' ? at : `${at}.mixnew`, async temp => {
-        host.files.writeNew(temp, data, MODE)
-        if (mine) host.files.changeOwner(temp, mine.uid, mine.gid)
-        // Whatever the umask is.
-        host.files.changeMode(temp, mine ? mine.mode & 0o7777 : MODE)
-        // Without it, a power cut leaves an empty file, which looks like the user's own.
-        await host.files.sync(temp)
-      })
-      return
-    }
-    case 'remove':
-      host.files.unlink(at)
-  }
-}
-
-/** Makes something beside `at`, since `/etc` may be on another file system than the store, and gives it that name. */
-async function replace(
-  host: Host,
-  at: string,
-  make: (temp: string) => Promise<void> | void,
-): Promise<void> {
-  const temp = scratchOf(at)
-  removeTree(host, temp)
-  try {
-    await make(temp)
-    if (host.files.lstat(at)?.isDirectory()) removeEmpty(host, at)
-    host.files.rename(temp, at)
-  } finally {
-    removeTree(host, temp)
-  }
-}
+export const MODE = 0o644

@@ -1,15 +1,12 @@
-import { dirname, join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import type { StorePath } from '../../graph/store-path.ts'
-import { removeTree } from '../disk/remove.ts'
-import { flush } from '../disk/write.ts'
 import { type Report, warningOf } from '../event.ts'
 import { recordOf } from '../object-closure.ts'
 import type { Store } from '../store.ts'
 import { storeLock } from '../store-lock.ts'
 import { lastGood, writeBootMenu } from './boot-menu.ts'
-import { scratchOf } from './etc-directories.ts'
-import { applyEtcChanges, type EtcChange, etcChanges, noticeOf } from './etc-files.ts'
+import { applyEtcChanges, removeNews, withoutNews } from './etc-apply.ts'
+import { type EtcChange, etcChanges, noticeOf } from './etc-files.ts'
 import {
   addGeneration,
   currentGeneration,
@@ -240,9 +237,6 @@ async function restore(machine: Machine, { from, to, isNew }: Move): Promise<voi
   await removeJournal(machine.store)
 }
 
-const withoutNews = (changes: readonly EtcChange[]): EtcChange[] =>
-  changes.filter(({ action }) => action !== 'copy-beside')
-
 /**
  * Brings files below `/etc` to generation `number`, at which a change was interrupted before or after its switch, so that
  * they can be changed from there. Doing it again changes nothing more.
@@ -261,29 +255,6 @@ async function bringFilesTo(
   if (number === from) await removeNews(machine, changesBetween(machine, ends.from, ends.to))
   const [one, other] = number === to ? [ends.from, ends.to] : [ends.to, ends.from]
   await applyEtcChanges(machine, withoutNews(changesBetween(machine, one, other)))
-}
-
-/**
- * Deletes what was put beside files of the user: the files of a package that did not get in, also where a power cut left
- * one half written.
- */
-async function removeNews(machine: Machine, changes: readonly EtcChange[]): Promise<void> {
-  const { host } = machine.store
-  const touched = new Set<string>()
-  for (const change of changes) {
-    if (change.action === 'none') continue
-    const half = scratchOf(join(machine.root, 'etc', change.path))
-    if (host.files.lstat(half)) removeTree(host, half)
-    if (change.action !== 'copy-beside') continue
-    const at = join(machine.root, 'etc', `${change.path}.mixnew`)
-    if (!host.files.lstat(at)?.isFile()) continue
-    const isThis = host.files.read(change.from)?.equals(host.files.read(at) ?? Buffer.of(0))
-    if (!isThis) continue
-    host.files.unlink(at)
-    // The user may have put a link in the place of the directory.
-    touched.add(host.files.realPath(dirname(at)) ?? dirname(at))
-  }
-  await flush(host, touched)
 }
 
 async function complete(machine: Machine, options: TransitionOptions): Promise<void> {
