@@ -1,4 +1,5 @@
 import { blake3Stream } from '../../graph/blake3.ts'
+import { MixosError } from '../../graph/error.ts'
 import { SELF_PLACEHOLDER } from '../../graph/manifest.ts'
 import { DIGEST_LENGTH, type Digest, digestOfPath, type StorePath } from '../../graph/store-path.ts'
 import type { Host } from '../host.ts'
@@ -34,7 +35,10 @@ export function* piecesOf(host: Host, { path, offsets }: BlankSource): Iterable<
   }
 }
 
-/** For the files of an object with these references. */
+/**
+ * For the files of an object with these references. Throws OBJECT_INVALID for a file that is not what its entry says,
+ * where it is looked into.
+ */
 export function blanker(
   host: Host,
   references: readonly StorePath[],
@@ -44,7 +48,7 @@ export function blanker(
   )
   const scanner = referenceScanner(places.keys())
   return (path, entry) => {
-    const marks = references.length === 0 ? [] : marksIn(host, { path, scanner, places })
+    const marks = references.length === 0 ? [] : marksIn(host, { path, entry, scanner, places })
     const offsets = [...(entry.self ?? []), ...marks.filter((_, index) => index % 2 === 0)]
     const source = { path, offsets }
     if (marks.length === 0) return { marks, hash: entry.hash, source }
@@ -61,14 +65,22 @@ function marksIn(
   host: Host,
   {
     path,
+    entry,
     scanner,
     places,
-  }: { path: string; scanner: ReferenceScanner; places: ReadonlyMap<Digest, number> },
+  }: {
+    path: string
+    entry: FileEntry
+    scanner: ReferenceScanner
+    places: ReadonlyMap<Digest, number>
+  },
 ): number[] {
   const marks: number[] = []
+  const hasher = blake3Stream()
   let tail = Buffer.alloc(0)
   let offset = 0
-  for (const piece of readPieces(host, path)) {
+  for (const piece of piecesOf(host, { path, offsets: entry.self ?? [] })) {
+    hasher.update(piece)
     // A digest may begin in one piece and end in the next. One that was found in full is not found again.
     const bytes = tail.length === 0 ? piece : Buffer.concat([tail, piece])
     const start = offset - tail.length
@@ -80,7 +92,20 @@ function marksIn(
     offset += piece.length
     tail = Buffer.from(bytes.subarray(Math.max(free, bytes.length - DIGEST_LENGTH + 1)))
   }
+  requireSame(path, entry.hash, hasher.hex())
   return marks
+}
+
+/** Nothing damaged is passed on: it would be signed for. */
+export function requireSame(path: string, expected: string, got: string): void {
+  if (got === expected) return
+  throw new MixosError(
+    'OBJECT_INVALID',
+    `${path} is damaged: expected b3:${expected}, got b3:${got}`,
+    {
+      hint: 'delete what is damaged with: mixos verify --drop; then realize it again',
+    },
+  )
 }
 
 /** Copies `text` to `at`, which may lie partly or wholly outside of the bytes. */

@@ -1,9 +1,10 @@
 import { join } from 'node:path'
+import { blake3Stream } from '../../graph/blake3.ts'
 import type { StorePath } from '../../graph/store-path.ts'
 import type { Host } from '../host.ts'
 import type { ObjectRecord } from '../records.ts'
 import type { Store } from '../store.ts'
-import { type BlankFile, blanker, piecesOf } from './blank.ts'
+import { type BlankFile, blanker, piecesOf, requireSame } from './blank.ts'
 import {
   blankHash,
   FRAME_BYTES,
@@ -100,16 +101,24 @@ class FrameList {
 
   async append(file: BlankFile, size: number): Promise<{ frame: number; at: number }> {
     if (size === 0) return { frame: 0, at: 0 }
+    const hasher = blake3Stream()
     if (size > GROUP_BYTES) {
       const frame = this.#frames.length
-      for (const piece of piecesOf(this.#host, file.source))
+      for (const piece of piecesOf(this.#host, file.source)) {
+        hasher.update(piece)
         this.#frames.push(await this.#packer.add(piece))
+      }
+      requireSame(file.source.path, file.hash, hasher.hex())
       return { frame, at: 0 }
     }
     if (this.#groupSize + size > GROUP_BYTES) await this.flush()
     if (this.#group.length === 0) this.#groupPlace = this.#frames.push(undefined) - 1
     const at = this.#groupSize
-    this.#group.push(...piecesOf(this.#host, file.source))
+    for (const piece of piecesOf(this.#host, file.source)) {
+      hasher.update(piece)
+      this.#group.push(piece)
+    }
+    requireSame(file.source.path, file.hash, hasher.hex())
     this.#groupSize += size
     return { frame: this.#groupPlace, at }
   }

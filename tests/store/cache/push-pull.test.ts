@@ -191,6 +191,28 @@ for (const [files, when] of [
   })
 }
 
+test('a damaged object is not pushed, whatever its size and what it names', async t => {
+  const store = tempStore(t)
+  const library = await addTree(store, 'library', { tree: { small: 'text' } })
+  const large = await addTree(store, 'large', { tree: { large: 'x'.repeat(3_000_000) } })
+  const program = await addTree(store, 'program', {
+    tree: { names: absolute(library), plain: 'text' },
+    references: [library],
+  })
+  const storage = memoryStorage()
+  for (const at of [`${library}/small`, `${large}/large`, `${program}/names`, `${program}/plain`]) {
+    const path = join(store.layout.objects, at)
+    const before = readFileSync(path)
+    chmodSync(path, 0o644)
+    writeFileSync(path, Buffer.concat([before.subarray(0, -1), Buffer.from('!')]))
+    await t.throwsAsync(pushed(store, storage, [library, large, program]), {
+      code: 'OBJECT_INVALID',
+      message: new RegExp(`${at} is damaged: expected b3:`),
+    })
+    writeFileSync(path, before)
+  }
+})
+
 test('pushing what is there writes nothing', async t => {
   const store = tempStore(t)
   const path = await addTree(store, 'a', { tree: { a: 'text' } })
