@@ -31,6 +31,8 @@ export interface Files {
   readLink(path: string): string
   /** Where all symlinks lead in the end; undefined where that is nothing. */
   realPath(path: string): string | undefined
+  /** Bytes that all files of the file system at that path take. */
+  usedBytes(path: string): number
   /** With its parents; no-op where it is there. */
   makeDirectory(path: string, mode?: number): void
   /** Fails where something of that name exists, also a symlink. */

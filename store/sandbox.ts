@@ -18,6 +18,7 @@ export const DEFAULT_LIMITS: Limits = {
   seconds: 2 * 60 * 60,
   silentSeconds: 30 * 60,
   logBytes: 64 * 2 ** 20,
+  // What the machine can give.
   memoryBytes: Number.POSITIVE_INFINITY,
   processes: 4096,
 }

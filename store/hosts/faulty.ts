@@ -8,6 +8,7 @@ export type Change = Exclude<
   | 'list'
   | 'readLink'
   | 'realPath'
+  | 'usedBytes'
   | 'statOf'
   | 'readInto'
   | 'readAt'

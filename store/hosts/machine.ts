@@ -24,6 +24,7 @@ import {
   realpathSync,
   renameSync,
   rmdirSync,
+  statfsSync,
   statSync,
   symlinkSync,
   unlinkSync,
@@ -77,6 +78,10 @@ const files: Omit<Files, keyof Runtime> = {
   list: path => readdirSync(path).sort(),
   readLink: path => readlinkSync(path),
   realPath: path => absentAsUndefined(() => realpathSync(path)),
+  usedBytes: path => {
+    const { blocks, bfree, bsize } = statfsSync(path)
+    return (blocks - bfree) * bsize
+  },
   makeDirectory,
   writeNew: (path, data, mode = 0o644) => writeFileSync(path, data, { flag: 'wx', mode }),
   rewrite: (path, data) => {

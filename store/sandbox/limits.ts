@@ -1,6 +1,6 @@
 import { MixosError } from '../../graph/error.ts'
 import type { Host } from '../host.ts'
-import { memoryOfTree, physicalMemory } from './processes.ts'
+import { machineMemory, usesMore } from './processes.ts'
 
 /** What a build may use. */
 export interface Limits {
@@ -9,7 +9,10 @@ export interface Limits {
   /** Without a byte of output. */
   readonly silentSeconds: number
   readonly logBytes: number
-  /** Of all its processes together, and never more than the machine has; looked at once a second. */
+  /**
+   * Of all its processes together, and of what they keep in /tmp and /dev/shm, and never more than nine tenths of what
+   * the machine has with its swap; looked at once a second.
+   */
   readonly memoryBytes: number
   readonly processes: number
 }
@@ -23,6 +26,8 @@ export interface Watched {
 }
 
 const INTERVAL = 1000
+// Below what makes the kernel choose what to kill.
+const SHARE = 0.9
 
 /** Watches a running build. `output` is to be called for what it writes, and `stop` when it has ended. */
 export function watch(
@@ -42,10 +47,11 @@ export function watch(
   }
   const exceeded = (message: string, hint: string): void =>
     fail(new MixosError('BUILD_LIMIT', message, { hint }))
-  const memoryLimit = (): number => Math.min(limits.memoryBytes, physicalMemory(host))
-  const memoryBytes = (): number => {
+  const memoryLimit = (): number =>
+    Math.min(limits.memoryBytes, Math.floor(SHARE * machineMemory(host)))
+  const usesTooMuch = (): boolean => {
     const root = pid()
-    return root === undefined ? 0 : memoryOfTree(host, root)
+    return root !== undefined && usesMore(host, root, memoryLimit())
   }
   const check = (): void => {
     const now = host.uptime()
@@ -59,7 +65,7 @@ export function watch(
         `the build printed nothing for ${limits.silentSeconds} s, which is its limit of silence`,
         'it may wait for something that never comes; if not, let it print its progress',
       )
-    } else if (memoryBytes() > memoryLimit()) {
+    } else if (usesTooMuch()) {
       exceeded(
         `the build used more than ${memoryLimit()} bytes of memory, which is its limit`,
         'let it run fewer processes at once, or build it on a machine with more memory',

@@ -7,7 +7,7 @@ import { absolute } from '../../graph/store-path.ts'
 import { nodeHost } from '../../store/hosts/node.ts'
 import { mustDrop } from '../../store/sandbox/unprivileged.ts'
 import { DEFAULT_LIMITS, type Limits, openSandbox } from '../../store/sandbox.ts'
-import { type Call, probe } from '../helpers/probe.ts'
+import { type Argument, type Call, probe } from '../helpers/probe.ts'
 import { sandboxTools } from '../helpers/sandbox-tools.ts'
 import { pathOf, SHELL, sandboxed } from '../helpers/sandboxed.ts'
 import { memoryDirectory, type Tree, tempDirectory, writeTree } from '../helpers/temp-store.ts'
@@ -286,29 +286,71 @@ test('a process that a build leaves behind is dead when the build is', async t =
 
 // Limits.
 
-const limited: readonly [name: string, limits: Partial<Limits>, script: string, message: RegExp][] =
+const MIB = 2 ** 20
+const call = (number: number, ...args: readonly Argument[]): Call => ({ number, arguments: args })
+const [MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS, MAP_POPULATE] = [1, 2, 0x20, 0x8000]
+/** Memory to read and to write, all of it taken at once. */
+const mapped = (bytes: number, flags: number, fd = -1): Call =>
+  call(9, 0, bytes, 3, flags | MAP_POPULATE, fd, 0)
+const pause = call(34)
+
+/** Programs that take memory in ways that no shell has. */
+const takers = {
+  // The three standard files are open, so the next has number 3.
+  memfd: [call(319, 'name', 0), call(77, 3, 300 * MIB), mapped(300 * MIB, MAP_SHARED, 3), pause],
+  shared: [mapped(300 * MIB, MAP_SHARED | MAP_ANONYMOUS), pause],
+} satisfies Record<string, readonly Call[]>
+const programAt = (name: keyof typeof takers): string => `${absolute(pathOf(name))}/probe`
+
+type Limited = readonly [name: string, limits: Partial<Limits>, script: string, message: RegExp]
+const limited: readonly Limited[] = [
+  ['takes too long', { seconds: 1 }, 'while :; do echo; sleep 0.1; done', /1 s.*limit of time/],
+  ['is silent for too long', { silentSeconds: 1 }, 'sleep 1000', /1 s.*limit of silence/],
+  ['floods its log', { logBytes: 100_000 }, 'yes', /100000 bytes.*limit of log/],
   [
-    ['takes too long', { seconds: 1 }, 'while :; do echo; sleep 0.1; done', /1 s.*limit of time/],
-    ['is silent for too long', { silentSeconds: 1 }, 'sleep 1000', /1 s.*limit of silence/],
-    ['floods its log', { logBytes: 100_000 }, 'yes', /100000 bytes.*limit of log/],
-    [
-      'takes too much memory',
-      { memoryBytes: 50_000_000 },
-      'tail -c 300000000 /dev/zero & tail -c 300000000 /dev/zero >/dev/null; sleep 1000',
+    'takes too much memory',
+    { memoryBytes: 50_000_000 },
+    'tail -c 300000000 /dev/zero & tail -c 300000000 /dev/zero >/dev/null; sleep 1000',
+    /50000000 bytes of memory/,
+  ],
+  ...[
+    ['fills its /tmp', 'dd if=/dev/zero of=/tmp/file bs=1M count=300; sleep 1000'],
+    ['fills its /dev/shm', 'dd if=/dev/zero of=/dev/shm/file bs=1M count=300; sleep 1000'],
+    ['shares much memory', programAt('shared')],
+    ['maps a large file that is nowhere', programAt('memfd')],
+  ].map(
+    ([name = '', script = '']): Limited => [
+      name,
+      { memoryBytes: 50_000_000, seconds: 30 },
+      script,
       /50000000 bytes of memory/,
     ],
-  ]
+  ),
+]
 
 for (const [name, limits, script, message] of limited) {
   test(`a build that ${name} is ended, and so are all of its processes`, async t => {
     const mark = `87${process.pid}${limited.findIndex(([other]) => other === name)}`
     const promise = sandboxed(t, `sleep ${mark} & ${script}`, {
       limits: { ...DEFAULT_LIMITS, ...limits },
+      inputs: Object.entries(takers).map(([name, calls]) => probeInput(t, calls, name)),
     })
     await t.throwsAsync(promise, { instanceOf: MixosError, code: 'BUILD_LIMIT', message })
     t.deepEqual(processesWith(mark), [])
   })
 }
+
+test('memory that the processes of a build share counts once', async t => {
+  const nanosleep = call(35, Buffer.from(new BigInt64Array([3n, 0n]).buffer), 0)
+  const fork = call(56, 17, 0, 0, 0, 0)
+  const calls = [mapped(60 * MIB, MAP_PRIVATE | MAP_ANONYMOUS), fork, fork, nanosleep]
+  const input = probeInput(t, calls)
+  const { code } = await sandboxed(t, input.program, {
+    inputs: [input],
+    limits: { ...DEFAULT_LIMITS, memoryBytes: 150 * MIB },
+  })
+  t.is(code, 0)
+})
 
 test('a build cannot have more processes than its limit', async t => {
   const script = 'i=0; while [ $i -lt 100 ]; do sleep 1000 & i=$((i + 1)); done; echo all'
@@ -396,8 +438,12 @@ function inputOf(t: ExecutionContext, name: string, tree: Tree): Input {
   return { hostPath: writeTree(directory, tree), path: pathOf(name) }
 }
 
-function probeInput(t: ExecutionContext, calls: readonly Call[]): Input & { program: string } {
-  const input = inputOf(t, 'probe', {})
+function probeInput(
+  t: ExecutionContext,
+  calls: readonly Call[],
+  name = 'probe',
+): Input & { program: string } {
+  const input = inputOf(t, name, {})
   writeFileSync(join(input.hostPath, 'probe'), probe(...calls))
   chmodSync(join(input.hostPath, 'probe'), 0o755)
   return { ...input, program: `${absolute(input.path)}/probe` }

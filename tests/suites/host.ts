@@ -2,7 +2,7 @@ import { closeSync, existsSync, linkSync, lstatSync, readFileSync, symlinkSync }
 import { join } from 'node:path'
 import type { TestFn } from 'ava'
 import type { Host } from '../../store/host.ts'
-import { tempDirectory, writeTree } from '../helpers/temp-store.ts'
+import { memoryDirectory, tempDirectory, writeTree } from '../helpers/temp-store.ts'
 
 /** What every host promises of its files. */
 export function hostSuite(test: TestFn, name: string, host: Host): void {
@@ -16,6 +16,16 @@ export function hostSuite(test: TestFn, name: string, host: Host): void {
       t.notThrows(() => files.unlink(join(directory, path)))
     }
     t.is(files.lstat(join(directory, 'file/below')), undefined)
+  })
+
+  test(`${name}: a file system is fuller by the files in it`, t => {
+    // In memory, where nobody writes later what is written now.
+    const directory = memoryDirectory(t)
+    const before = files.usedBytes(directory)
+    files.writeNew(join(directory, 'file'), Buffer.alloc(2 ** 24))
+    // Others may delete files meanwhile.
+    t.true(files.usedBytes(directory) - before > 2 ** 22)
+    t.throws(() => files.usedBytes(join(directory, 'missing')), { code: 'ENOENT' })
   })
 
   test(`${name}: what cannot be told is an error`, t => {
