@@ -25,7 +25,7 @@ export const servingArgs = (served: string, defaultPort: number) => ({
   }),
   port: optional({
     long: 'port',
-    type: countType('port', { least: 0 }),
+    type: countType('port', { least: 0, most: 65_535 }),
     description: `to listen on; 0 for any that is free (default: ${defaultPort})`,
   }),
   verbose: flag({ long: 'verbose', description: 'tell of each request' }),

@@ -3,6 +3,7 @@ import { MixosError } from '../../../graph/error.ts'
 import { isDiskFull } from '../../disk/system-error.ts'
 import { flush } from '../../disk/write.ts'
 import type { Host } from '../../host.ts'
+import { INFO_PATH } from '../layout.ts'
 
 /** Where files are written before they get their names. */
 export const SCRATCH = 'tmp'
@@ -63,11 +64,24 @@ export function directoryWriter(host: Host, directory: string): DirectoryWriter 
     return once(directory, async () => {
       const isNew = files.lstat(`${directory}/.`) === undefined
       if (isNew) files.makeDirectory(directory, 0o777)
+      else refuseForeign()
       // What a team shares stays shared: what is made here may be written by whom the directory may.
       mode = (files.lstat(`${directory}/.`)?.mode ?? 0o755) & 0o2777
       if (isNew) await flush(host, [dirname(directory)])
       await makeBelow(scratch)
       sweep()
+    })
+  }
+
+  /** What somebody keeps there is not a cache because an address was misspelled. */
+  function refuseForeign(): void {
+    if (files.lstat(`${directory}/${INFO_PATH}`)) return
+    const foreign = files
+      .list(directory)
+      .find(name => !BEGUN.has(name) && !name.startsWith('.') && name !== 'lost+found')
+    if (foreign === undefined) return
+    throw new MixosError('CACHE_FOREIGN', `${directory} is no cache: it holds ${foreign}`, {
+      hint: 'name a cache, or a directory that is new or empty',
     })
   }
 
@@ -104,6 +118,9 @@ export function directoryWriter(host: Host, directory: string): DirectoryWriter 
     }
   }
 }
+
+// What the first writer to a cache may have made before it wrote what makes it one.
+const BEGUN = new Set(['object', 'pack', 'tmp', 'trace', 'tuf'])
 
 function refusal(error: unknown, path: string): unknown {
   const { code } = error as NodeJS.ErrnoException

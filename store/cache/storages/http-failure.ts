@@ -6,23 +6,30 @@ export function nameOf(url: URL): string {
 }
 
 export function unavailable(url: URL, reason: string, cause?: unknown): MixosError {
-  const hint = UNKNOWN_ISSUER.has(codeOf(cause))
-    ? 'for a certificate of your own, set MIXOS_CACHE_CA to a PEM file with it or with its authority'
-    : undefined
+  const hint = HINTS[codeOf(cause)]
   return new MixosError('CACHE_UNAVAILABLE', `${nameOf(url)}: ${reason}`, { hint, cause })
 }
 
-/** By OpenSSL: the chain ends at nobody that this machine knows. */
-const UNKNOWN_ISSUER: ReadonlySet<string> = new Set([
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-])
+const OWN_CERTIFICATE =
+  'for a certificate of your own, set MIXOS_CACHE_CA to a PEM file with it or with its authority'
+
+const HINTS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'does its server run, and on that port?',
+  EAI_AGAIN: 'is the network up, and the name right?',
+  ENOTFOUND: 'is the name right?',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it may be one that speaks HTTP alone: write http:// instead',
+  // By OpenSSL: the chain ends at nobody that this machine knows.
+  DEPTH_ZERO_SELF_SIGNED_CERT: OWN_CERTIFICATE,
+  SELF_SIGNED_CERT_IN_CHAIN: OWN_CERTIFICATE,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: OWN_CERTIFICATE,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: OWN_CERTIFICATE,
+}
 
 /** Node wraps the failures of all addresses of a host into one error. */
 export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
+  // OpenSSL's own words are places in its source.
+  if (codeOf(error) === 'ERR_SSL_WRONG_VERSION_NUMBER') return 'its server does not speak TLS'
   return error instanceof Error ? error.message || codeOf(error) : String(error)
 }
 

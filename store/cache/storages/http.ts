@@ -4,7 +4,7 @@ import type { ReadOptions, WritableStorage } from '../storage.ts'
 import type { BodyPart } from './http-body.ts'
 import { type Environment, httpClient } from './http-client.ts'
 import type { HttpHead, Patience } from './http-exchange.ts'
-import { nameOf, unavailable } from './http-failure.ts'
+import { nameOf } from './http-failure.ts'
 import { filesIn } from './http-list.ts'
 import { type Asking, httpOrigin, isAbsent } from './http-origin.ts'
 import { checkPath, checkPrefix } from './path.ts'
@@ -78,7 +78,10 @@ export function httpStorage(
       checkPrefix(prefix)
       const url = new URL(`${base}/?list=${encodeURIComponent(prefix)}`)
       const answer = await origin.read({ method: 'GET', url, signal, part: wholeOf(LIST, url) })
-      if (isAbsent(answer.status)) throw unavailable(url, 'it does not list its files')
+      if (isAbsent(answer.status))
+        throw new MixosError('CACHE_UNAVAILABLE', `${base}: it does not list its files`, {
+          hint: 'only mixos cache serve does, to those with its MIXOS_CACHE_TOKEN; or do it where the directory is',
+        })
       yield* filesIn(answer.body, { prefix, name: base })
     },
     remove: async (path, { signal }) => {

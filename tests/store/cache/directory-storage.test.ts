@@ -215,6 +215,16 @@ test('a directory in the place of a file is CACHE_INVALID, also for a write', as
   t.deepEqual(leftovers(directory), [])
 })
 
+test('a directory with what is no cache of it is not written to', async t => {
+  const directory = writeTree(memoryDirectory(t), { 'src/main.c': 'text' })
+  const write = (): Promise<void> =>
+    directoryStorage(nodeHost, directory).write('pack/a', Buffer.from('a'), all)
+  await t.throwsAsync(write(), { code: 'CACHE_FOREIGN', message: /is no cache: it holds src$/ })
+  t.deepEqual(nodeHost.files.list(directory), ['src'])
+  writeTree(directory, { 'mixos-cache.json': '{}' })
+  await t.notThrowsAsync(write())
+})
+
 test('a cache that is a file is told as such', async t => {
   const directory = join(memoryDirectory(t), 'cache')
   writeFileSync(directory, '')
