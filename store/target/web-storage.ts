@@ -1,15 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MixosError } from '../../graph/error.ts'
+import { grown } from '../cache/grown.ts'
 import type { CacheStorage, ReadOptions } from '../cache/storage.ts'
 import { checkPath } from '../cache/storages/path.ts'
+import { type Pace, type PaceWatch, watchPace } from '../fetch/pace.ts'
 import type { Answer, Network } from '../host.ts'
 import { slotsOf } from '../slots.ts'
 
 /** How long a server may take. */
-export interface Patience {
-  /** Milliseconds in which `bytes` more of an answer must come, or its end. */
-  readonly window: number
-  readonly bytes: number
+export interface Patience extends Pace {
   /** Milliseconds to wait before each further try, where a connection breaks or the server is busy. */
   readonly retries: readonly number[]
 }
@@ -75,7 +74,7 @@ interface Request extends ReadOptions {
 
 async function readOnce(network: Network, request: Request): Promise<Uint8Array | undefined> {
   const { url, at, patience, signal, range } = request
-  const watch = watchOf(patience)
+  const watch = watchPace(patience)
   const ending = AbortSignal.any([signal, watch.signal])
   let answer: Answer | undefined
   try {
@@ -88,12 +87,10 @@ async function readOnce(network: Network, request: Request): Promise<Uint8Array 
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof MixosError) throw error
-    if (watch.signal.aborted) {
-      const got = `${watch.count()} bytes came, and in the last ${patience.window / 1000} s less than ${patience.bytes}`
-      throw new MixosError('CACHE_UNAVAILABLE', `${at} answers too slowly: ${got}`, {
+    if (watch.signal.aborted)
+      throw new MixosError('CACHE_UNAVAILABLE', `${at}: ${watch.signal.reason.message}`, {
         hint: 'try again later, or use another mirror',
       })
-    }
     const { code, message } = error as NodeJS.ErrnoException
     throw new Broken('CACHE_UNAVAILABLE', `${at} cannot be read: ${code ?? message}`, {
       hint: 'check the network and the address',
@@ -108,7 +105,7 @@ async function readOnce(network: Network, request: Request): Promise<Uint8Array 
 async function bodyOf(
   { status, headers, body }: Answer,
   { at, limit, range }: Request,
-  watch: Watch,
+  watch: PaceWatch,
 ): Promise<Uint8Array | undefined> {
   if (status === 404 || status === 410) return undefined
   if (status !== 200 && !(status === 206 && range)) throw refused(at, status)
@@ -119,17 +116,20 @@ async function bodyOf(
   const tooLong = (got: string): MixosError =>
     new MixosError('CACHE_INVALID', `${at} is ${got}, expected at most ${most} bytes`)
   if (announced > most) throw tooLong(`${announced} bytes long`)
-  const chunks: Uint8Array[] = []
+  // One buffer: chunks of a byte each would take a hundred times their length.
+  let data: Buffer = Buffer.alloc(0)
   let length = 0
   for await (const chunk of body) {
-    chunks.push(chunk)
-    length += chunk.length
+    const end = length + chunk.length
     watch.came(chunk.length)
-    if (length > most) throw tooLong('longer than it may be')
+    if (end > most) throw tooLong('longer than it may be')
+    if (end > data.length) data = grown(data, { length: end, most })
+    data.set(chunk, length)
+    length = end
   }
   if (announced > length)
     throw new Broken('CACHE_UNAVAILABLE', `${at} ended after ${length} of ${announced} bytes`)
-  const bytes = Buffer.concat(chunks)
+  const bytes = data.subarray(0, length)
   if (!range) return bytes
   const part = isPart ? bytes : bytes.subarray(range.offset, range.offset + range.length)
   if (part.length === range.length) return part
@@ -143,31 +143,6 @@ function refused(at: string, status: number): MixosError {
   const isBusy = status === 429 || status >= 500
   const hint = status >= 300 && status < 400 ? 'use the address that it is now at' : undefined
   return new (isBusy ? Broken : MixosError)('CACHE_UNAVAILABLE', message, { hint })
-}
-
-interface Watch {
-  readonly signal: AbortSignal
-  came(bytes: number): void
-  count(): number
-  stop(): void
-}
-
-/** Aborts where too little comes in a window: neither nothing nor a trickle keeps anyone waiting. */
-function watchOf({ window, bytes }: Patience): Watch {
-  const controller = new AbortController()
-  let [total, before] = [0, 0]
-  const timer = setInterval(() => {
-    if (total - before < bytes) controller.abort()
-    before = total
-  }, window)
-  return {
-    signal: controller.signal,
-    came: count => {
-      total += count
-    },
-    count: () => total,
-    stop: () => clearInterval(timer),
-  }
 }
 
 function nameOf(base: string): string {
