@@ -107,7 +107,7 @@ async function readGroup(storage: CacheStorage, group: readonly Asked[]): Promis
   // Each its own: whoever has used one gives its memory back.
   const uses = group.map(asked => {
     const from = asked.part.offset - offset
-    return give(asked, Uint8Array.from(bytes.subarray(from, from + asked.part.length)))
+    return give(asked, new Uint8Array(bytes.subarray(from, from + asked.part.length)))
   })
   release(bytes)
   await Promise.all(uses)
