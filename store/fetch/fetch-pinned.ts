@@ -162,7 +162,13 @@ function unavailable(fetch: Fetch, label: string, failures: readonly Failure[]):
       hint: 'if upstream replaced the file on purpose, pin it anew with: mixos lock update NAME',
     })
   }
+  const isUntrusted = failures.every(({ reason }) => reason.includes('certificate'))
   return new MixosError('FETCH_FAILED', `cannot fetch ${label}${tried}`, {
-    hint: 'check the network and the proxy, or name a mirror in $XDG_CONFIG_HOME/mixos/mirrors.json; pins of replaced files are renewed with: mixos lock update',
+    hint: isUntrusted ? OWN_AUTHORITY : ELSEWHERE,
   })
 }
+
+const OWN_AUTHORITY =
+  'where a network has a certificate authority of its own, Node believes it after: export NODE_EXTRA_CA_CERTS=FILE.pem'
+const ELSEWHERE =
+  'check the network and the proxy, or name a mirror in $XDG_CONFIG_HOME/mixos/mirrors.json; pins of replaced files are renewed with: mixos lock update'

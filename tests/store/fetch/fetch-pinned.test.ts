@@ -14,6 +14,7 @@ import type { Mirrors } from '../../../store/fetch/mirrors.ts'
 import type { Network } from '../../../store/host.ts'
 import { nodeHost } from '../../../store/hosts/node.ts'
 import { networkOf } from '../../../store/hosts/node-network.ts'
+import { cacheServer } from '../../helpers/cache-server.ts'
 import { begins, file, type Handler, noise, serve, sha256 } from '../../helpers/http-server.ts'
 import { tempDirectory } from '../../helpers/temp-store.ts'
 
@@ -129,6 +130,14 @@ test('where only other files are found, that is HASH_MISMATCH; else FETCH_FAILED
   })
   t.true(mismatch?.message.includes(`${base}/absent: HTTP status 404`))
   await t.throwsAsync(run([`${base}/absent`]), { code: 'FETCH_FAILED' })
+})
+
+test('where a network has an authority of its own, the hint says how to believe it', async t => {
+  const { run } = setUp(t)
+  const { url } = await cacheServer(t, { secure: true })
+  const error = await t.throwsAsync<MixosError>(run([url.href]), { code: 'FETCH_FAILED' })
+  t.regex(error.message, /certificate/)
+  t.regex(error.hint ?? '', /NODE_EXTRA_CA_CERTS/)
 })
 
 test('a site without a mirror, and what is no URL, are named', async t => {
