@@ -1,3 +1,4 @@
+import { absolute } from '../graph/store-path.ts'
 import type { Verified } from '../store/verify.ts'
 import { plural } from './format.ts'
 import type { Answer } from './report.ts'
@@ -9,7 +10,14 @@ export function verifyAnswer({ checked, problems }: Verified, next?: string): An
     problems.length === 0 ? 'all is well' : `${plural(problems.length, 'problem')} found`
   return {
     text: [...lines, `${plural(checked, 'object')} checked: ${result}`].join('\n'),
-    record: { checked, problems },
+    record: {
+      checked,
+      problems: problems.map(({ path, missing, ...problem }) => ({
+        ...problem,
+        ...(path && { path: absolute(path) }),
+        ...(missing && { missing: absolute(missing) }),
+      })),
+    },
     ...(problems.length > 0 && next !== undefined && { note: next }),
     isFailure: problems.length > 0,
   }

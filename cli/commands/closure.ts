@@ -1,4 +1,5 @@
 import { command, flag } from 'cmd-ts'
+import { absolute } from '../../graph/store-path.ts'
 import { headOf, objectClosure } from '../../store/object-closure.ts'
 import { fileOption, jsonFlag, name } from '../args.ts'
 import { type Context, requireHome } from '../context.ts'
@@ -30,7 +31,8 @@ export function closure(context: Context) {
       const roots = isStorePath(name) ? [findObject(store, name)] : await outputsNamed()
       const paths = [...objectClosure(store, roots)].sort()
       if (!size) {
-        return { text: paths.map(path => store.hostPath(path)).join('\n'), record: { paths } }
+        const text = paths.map(path => store.hostPath(path)).join('\n')
+        return { text, record: { paths: paths.map(path => absolute(path)) } }
       }
       const sizes = paths
         .map(path => [path, headOf(store, path).size] as const)
@@ -39,7 +41,10 @@ export function closure(context: Context) {
       const rows = sizes.map(([path, size]) => [bytes(size), store.hostPath(path)])
       return {
         text: table([...rows, [bytes(total), 'together']], [0]),
-        record: { total, sizes: Object.fromEntries(sizes) },
+        record: {
+          total,
+          sizes: Object.fromEntries(sizes.map(([path, size]) => [absolute(path), size])),
+        },
       }
     },
   })

@@ -1,4 +1,5 @@
 import { command, flag } from 'cmd-ts'
+import { absolute } from '../../graph/store-path.ts'
 import { collect, garbageOf } from '../../store/collect.ts'
 import { jsonFlag } from '../args.ts'
 import { type Context, requireHome } from '../context.ts'
@@ -31,7 +32,7 @@ export function gc(context: Context) {
       const sum = `${plural(objects.length, 'object')} of ${bytes(garbage.bytes)} and ${plural(leftovers.length, 'leftover')}`
       return {
         text: [...listed, `${dryRun ? 'would delete' : 'deleted'} ${sum}`].join('\n'),
-        record: garbage,
+        record: { ...garbage, objects: objects.map(path => absolute(path)) },
       }
     },
   })

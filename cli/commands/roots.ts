@@ -1,4 +1,5 @@
 import { command } from 'cmd-ts'
+import { absolute } from '../../graph/store-path.ts'
 import { listRoots } from '../../store/roots.ts'
 import { jsonFlag } from '../args.ts'
 import { type Context, requireHome } from '../context.ts'
@@ -18,7 +19,9 @@ export function roots(context: Context) {
       const roots = listRoots(store)
       return {
         text: roots.map(({ link, path }) => `${link} -> ${store.hostPath(path)}`).join('\n'),
-        record: { roots: Object.fromEntries(roots.map(({ link, path }) => [link, path])) },
+        record: {
+          roots: Object.fromEntries(roots.map(({ link, path }) => [link, absolute(path)])),
+        },
       }
     },
   })

@@ -277,6 +277,21 @@ test('verify finds a trace that was cut short, and names it', async t => {
   t.regex(stdout, new RegExp(`^${join(traces, name)}: it is not JSON`))
 })
 
+test('records name objects by their whole store paths', async t => {
+  const { directory, mixos } = placeWithRecipes(t)
+  const record = async (...args: string[]) => JSON.parse((await mixos(...args, '--json')).stdout)
+  const { packages } = await record('realize', 'greeting', ...FILE)
+  const { path } = packages.greeting.outputs.out
+  t.regex(path, /^\/mix\/store\//)
+  t.deepEqual(await record('closure', 'greeting', ...FILE), { paths: [path] })
+  t.deepEqual(Object.keys((await record('closure', 'greeting', '--size', ...FILE)).sizes), [path])
+  t.deepEqual(await record('roots'), {
+    roots: { [join(directory, 'artifacts', 'greeting')]: path },
+  })
+  unlinkSync(join(directory, 'artifacts', 'greeting'))
+  t.deepEqual((await record('gc', '--dry-run')).objects, [path])
+})
+
 test('closure --size adds up what a package needs', async t => {
   const { mixos } = placeWithRecipes(t)
   await mixos('realize', 'farewell', ...FILE)
