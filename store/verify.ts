@@ -11,7 +11,7 @@ import {
   type StorePath,
 } from '../graph/store-path.ts'
 import { breaksOf } from './breaks.ts'
-import { isSystemError, naming, reasonOf } from './disk/system-error.ts'
+import { asFileError, naming, reasonOf } from './disk/system-error.ts'
 import { recordOf } from './object-closure.ts'
 import { listRoots } from './roots.ts'
 import type { Store } from './store.ts'
@@ -131,7 +131,8 @@ function noting(look: () => string | undefined): string | undefined {
 /** Why something cannot be read. Throws what is no reason for that, such as the user's wish to end it. */
 function told(error: unknown): string {
   if (error instanceof MixosError && error.code !== 'CANCELLED') return error.message
-  if (isSystemError(error)) return reasonOf(error)
+  // What is about the machine, such as too many open files, says nothing of this one.
+  if (asFileError(error)) return reasonOf(error)
   throw error
 }
 

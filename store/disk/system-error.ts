@@ -12,11 +12,6 @@ export function isForbidden(error: unknown): boolean {
   return code === 'EACCES' || code === 'EPERM'
 }
 
-/** True for what the operating system refused, whatever its reason. */
-export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && 'syscall' in error && 'code' in error
-}
-
 /** What the file system refused, as something that a user can act on; undefined for any other error. */
 export function asFileError(error: unknown): MixosError | undefined {
   const { code = '', path } = error as NodeJS.ErrnoException

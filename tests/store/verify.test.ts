@@ -144,6 +144,7 @@ test('a file whose file system is damaged is a problem, whatever the kernel call
       open: (path: string) => {
         throw Object.assign(new Error(`${code}: damaged, open '${path}'`), {
           code,
+          path,
           syscall: 'open',
         })
       },
@@ -151,6 +152,19 @@ test('a file whose file system is damaged is a problem, whatever the kernel call
     const { problems } = await verify({ ...store, host: { ...store.host, files } })
     t.is(problems[0]?.path, path, code)
   }
+})
+
+test('what is about the machine is no problem of an object, which would be dropped for it', async t => {
+  const { store } = await setUp(t)
+  const files = {
+    ...store.host.files,
+    open: (path: string) => {
+      const message = `EMFILE: too many open files, open '${path}'`
+      throw Object.assign(new Error(message), { code: 'EMFILE', path, syscall: 'open' })
+    },
+  }
+  const verified = verify({ ...store, host: { ...store.host, files } })
+  await t.throwsAsync(verified, { code: 'EMFILE' })
 })
 
 test('a record without its tree is a problem', async t => {
