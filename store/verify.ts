@@ -11,7 +11,7 @@ import {
   type StorePath,
 } from '../graph/store-path.ts'
 import { breaksOf } from './breaks.ts'
-import { asFileError, naming, reasonOf } from './disk/system-error.ts'
+import { asFileError, reasonOf } from './disk/system-error.ts'
 import { recordOf } from './object-closure.ts'
 import { listRoots } from './roots.ts'
 import type { Store } from './store.ts'
@@ -256,7 +256,7 @@ async function hashFile(
   try {
     const stream = blake3Stream()
     for (let position = 0; ; ) {
-      const length = naming(at, () => files.readInto(fd, buffer))
+      const length = files.readInto(fd, buffer)
       if (length === 0) return stream.hex()
       const chunk = buffer.subarray(0, length)
       if (!maskSelf(chunk, { ...own, position })) return undefined

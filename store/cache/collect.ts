@@ -188,19 +188,11 @@ async function removePacks(
   reader: Reader,
   { youngerThan, signal }: CollectOptions,
 ): Promise<readonly StoredFile[]> {
-  const needed = async (): Promise<Indexes> =>
-    (await indexesOf(await listed(storage, 'object', signal), reader)).indexes
-  const live = new Set([...(await needed()).values()].flatMap(({ packs }) => packs))
+  const { indexes } = await indexesOf(await listed(storage, 'object', signal), reader)
+  const live = new Set([...indexes.values()].flatMap(({ packs }) => packs))
   const all = await listed(storage, 'pack', signal)
   const dead = all.filter(file => !live.has(nameOf(file)) && file.modified < youngerThan)
   await eachOf(dead, READS, ({ path }) => storage.remove(path, { signal }))
-  if (dead.length === 0) return dead
-  // An older mixos may have relied on one of them: then its index goes too, to be pushed again.
-  const gone = new Set(dead.map(nameOf))
-  for (const [path, { packs }] of await needed()) {
-    if (packs.some(pack => gone.has(pack)))
-      await storage.remove(objectPath(digestOfPath(path)), { signal })
-  }
   return dead
 }
 

@@ -120,12 +120,15 @@ test('the bytes around its own name are compared too', async t => {
 
 test('a file that the disk cannot read is a problem, and the others are read', async t => {
   const { store, path } = await setUp(t)
-  const eio = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read' })
   let reads = 0
   const files = {
     ...store.host.files,
     readInto: (fd: number, buffer: Uint8Array) => {
-      if (reads++ === 0) throw eio
+      if (reads++ === 0) {
+        const at = join(store.hostPath(path), 'bin/hi')
+        const fields = { code: 'EIO', syscall: 'read', path: at }
+        throw Object.assign(new Error('EIO: i/o error, read'), fields)
+      }
       return store.host.files.readInto(fd, buffer)
     },
   }
