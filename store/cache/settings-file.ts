@@ -30,10 +30,14 @@ export interface UserCache extends NamedCache {
 export interface UserSettings {
   /** By name. */
   readonly keys: readonly PublicKey[]
+  /** How many of them must agree on what a cache says for which the user has no rule of its own. */
+  readonly threshold: number
   readonly caches: readonly UserCache[]
-  /** Of the caches, as they stand there: what an edit of the keys leaves as it is. */
-  readonly data: unknown
+  /** What the file says: an edit of the keys leaves the rest as it is. */
+  readonly data: Fields
 }
+
+export const NO_SETTINGS: UserSettings = { keys: [], threshold: 1, caches: [], data: {} }
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -58,8 +62,9 @@ export function projectFile(project: string): string {
 export function readUserFile(host: Host, path: string): UserSettings {
   const form = { path, hint: USER_FORM }
   const data = readFields(host, form)
-  if (!data) return { keys: [], caches: [], data: undefined }
-  refuseUnknown(data, { ...form, allowed: ['keys', 'caches'] })
+  if (!data) return NO_SETTINGS
+  refuseUnknown(data, { ...form, allowed: ['keys', 'threshold', 'caches'] })
+  const threshold = thresholdOf(data, form)
   const keys = listAt(data, { ...form, field: 'keys' }).map((text, index) =>
     typeof text === 'string'
       ? parsePublicKey(text, `${path}: keys[${index}]`)
@@ -68,17 +73,26 @@ export function readUserFile(host: Host, path: string): UserSettings {
   refuseTwice(keys, path)
   const caches = cachesOf(data, { ...form, allowed: OF_USER }).map(({ at, fields, ...cache }) => ({
     ...cache,
-    ...rulesOf(fields, { ...form, at, keys }),
+    ...rulesOf({ threshold, ...fields }, { ...form, at, keys }),
     ...tokenOf(fields, { ...form, at, address: cache.address }),
   }))
-  return { keys: keys.sort(byName), caches, data: data.caches }
+  return { keys: keys.sort(byName), threshold, caches, data }
 }
 
-/** The text of the user's file: keys by name, the caches as they were. */
+/** The text of the user's file: these keys, by name, and the rest as it was but for rules that name others. */
 export function formatUserFile({ keys, data }: Pick<UserSettings, 'keys' | 'data'>): string {
+  const names = new Set(keys.map(({ name }) => name))
+  const caches = listOrNone(data.caches)?.map(cache =>
+    isRecord(cache) && Array.isArray(cache.keys)
+      ? { ...cache, keys: cache.keys.filter(name => names.has(name)) }
+      : cache,
+  )
   const texts = [...keys].sort(byName).map(formatPublicKey)
-  return `${JSON.stringify({ keys: texts, caches: data }, null, 2)}\n`
+  return `${JSON.stringify({ ...data, keys: texts, ...(caches && { caches }) }, null, 2)}\n`
 }
+
+const listOrNone = (data: unknown): unknown[] | undefined =>
+  Array.isArray(data) ? data : undefined
 
 /** Empty where there is no file. Throws BAD_ARGUMENT, also where the project would choose whom to trust. */
 export function readProjectFile(host: Host, path: string): NamedCache[] {
@@ -123,10 +137,10 @@ export function checkedAddress(address: string, where: string): string {
   }
 }
 
-/** Equal for addresses of one cache: without a closing slash or a port that goes without saying. */
+/** Equal for addresses of one cache: without slashes that change nothing, or a port that goes without saying. */
 export function identityOf(address: string): string {
   const url = new URL(address.startsWith('/') ? `file://${encodeURI(address)}` : address)
-  url.pathname = url.pathname.replace(/\/+$/, '')
+  url.pathname = url.pathname.replace(/\/{2,}/g, '/').replace(/\/$/, '')
   return url.href
 }
 
@@ -166,9 +180,7 @@ function rulesOf(
   fields: Fields,
   { keys, at, ...form }: Form & { at: string; keys: readonly PublicKey[] },
 ): Pick<UserCache, 'keys' | 'threshold' | 'policy'> {
-  const { threshold = 1 } = fields
-  if (!isCount(threshold) || threshold === 0)
-    return refuse(form, `${at}.threshold`, { expected: 'a whole number from 1', got: threshold })
+  const threshold = thresholdOf(fields, { ...form, at })
   const policyOf = (keys: readonly PublicKey[]): TrustPolicy | undefined =>
     keys.length < threshold ? undefined : trustPolicy({ keys, threshold }, `${form.path}: ${at}`)
   if (fields.keys === undefined) return { keys: undefined, threshold, policy: policyOf(keys) }
@@ -180,6 +192,15 @@ function rulesOf(
     return refuse(form, `${at}.keys[${index}]`, { expected, got: name })
   })
   return { keys: chosen.map(key => key.name), threshold, policy: policyOf(chosen) }
+}
+
+function thresholdOf(
+  { threshold = 1 }: Fields,
+  { at, ...form }: Form & { readonly at?: string },
+): number {
+  if (isCount(threshold) && threshold > 0) return threshold
+  const field = at === undefined ? 'threshold' : `${at}.threshold`
+  return refuse(form, field, { expected: 'a whole number from 1', got: threshold })
 }
 
 function tokenOf(

@@ -12,6 +12,7 @@ import {
   formatUserFile,
   identityOf,
   isAddress,
+  NO_SETTINGS,
   projectFile,
   readProjectFile,
   readUserFile,
@@ -75,20 +76,24 @@ export function cacheSettings(host: Host, options: SettingsOptions): CacheSettin
   for (const { address, priority } of byProject) add('project', address, priority)
 
   const rules = new Map(user.caches.map(cache => [identityOf(cache.address), cache]))
-  const ofAll =
-    user.keys.length > 0
-      ? trustPolicy({ keys: user.keys, threshold: 1 }, 'the trusted keys')
-      : undefined
+  // What a project names must not be believed more easily than what the user has named.
+  const strictest = Math.max(user.threshold, ...user.caches.map(({ threshold }) => threshold))
   const caches: CacheSetting[] = []
   const warnings: SettingsWarning[] = []
   for (const [identity, cache] of named) {
     const rule = rules.get(identity)
-    const policy = rule ? rule.policy : ofAll
+    const threshold = rule?.threshold ?? (cache.source === 'project' ? strictest : user.threshold)
+    const policy = rule ? rule.policy : policyOf(user.keys, threshold)
     const { tokenVariable } = rule ?? {}
     if (policy) caches.push({ ...cache, policy, ...(tokenVariable && { tokenVariable }) })
-    else warnings.push(untrusted(cache.address, { rule, known: user.keys.length }))
+    else warnings.push(untrusted(cache.address, { rule, threshold, known: user.keys.length }))
   }
   return { caches: caches.sort((a, b) => a.priority - b.priority), warnings }
+}
+
+function policyOf(keys: readonly PublicKey[], threshold: number): TrustPolicy | undefined {
+  if (keys.length < threshold) return undefined
+  return trustPolicy({ keys, threshold }, 'the trusted keys')
 }
 
 /** The user's trusted keys, by name. */
@@ -124,40 +129,23 @@ export async function addKey(
 }
 
 /**
- * Trusts a key no more, and gives it. Throws BAD_ARGUMENT where no key has that name and, naming the cache,
- * where its rules name the key or would no longer find as many keys as they ask for. Safe between processes.
+ * Trusts a key no more, and gives it; rules that name it lose it. A cache for which too few keys are left is not asked.
+ * Throws BAD_ARGUMENT where no key has that name. Safe between processes.
  */
 export async function removeKey(
   host: Host,
   environment: Environment,
   name: string,
 ): Promise<PublicKey> {
-  return edit(host, environment, ({ keys, caches }, refuse) => {
+  return edit(host, environment, ({ keys }, refuse) => {
     const key = keys.find(key => key.name === name)
     if (!key) {
       const names = keys.map(key => key.name)
       const known = names.length > 0 ? `known: ${names.join(', ')}` : 'no key is trusted'
       return refuse(`no key is named ${JSON.stringify(name)}`, didYouMean(name, names) ?? known)
     }
-    const rest = keys.filter(other => other !== key)
-    for (const cache of caches) {
-      const what = obstacle(cache, name, rest.length)
-      if (what !== undefined) refuse(what, 'first change the rules of that cache in the file')
-    }
-    return { result: key, keys: rest }
+    return { result: key, keys: keys.filter(other => other !== key) }
   })
-}
-
-function obstacle(
-  { address, keys, threshold }: UserCache,
-  name: string,
-  left: number,
-): string | undefined {
-  const cache = `the cache ${address}`
-  if (keys) return keys.includes(name) ? `the rules of ${cache} name the key ${name}` : undefined
-  return left > 0 && left === threshold - 1
-    ? `${cache} asks for ${threshold} keys, and without ${name} there would be ${left}`
-    : undefined
 }
 
 type Refuse = (what: string, hint: string) => never
@@ -199,7 +187,7 @@ async function edit<T>(
 
 function userSettings(host: Host, environment: Environment): UserSettings {
   const path = userFile(environment)
-  return path === undefined ? { keys: [], caches: [], data: undefined } : readUserFile(host, path)
+  return path === undefined ? NO_SETTINGS : readUserFile(host, path)
 }
 
 function parsedAddress(address: string): string {
@@ -216,9 +204,9 @@ function parsedAddress(address: string): string {
 /** There are fewer keys for it than must agree. */
 function untrusted(
   address: string,
-  { rule, known }: { rule: UserCache | undefined; known: number },
+  { rule, threshold, known }: { rule: UserCache | undefined; threshold: number; known: number },
 ): SettingsWarning {
-  const { keys, threshold = 1 } = rule ?? {}
+  const { keys } = rule ?? {}
   const count = keys?.length ?? known
   const why =
     count === 0
