@@ -1,4 +1,5 @@
 import { type Derivation, firstOutput } from '../graph/derivation.ts'
+import { hashDerivation } from '../graph/hash.ts'
 import { type Plan, plan } from '../graph/plan.ts'
 import type { StorePath } from '../graph/store-path.ts'
 import { isBuiltin } from './builtins/index.ts'
@@ -60,6 +61,9 @@ async function realizeAll(
   roots: readonly Derivation[],
   options: RealizeOptions,
 ): Promise<Realized> {
+  const before = new Map(
+    options.check ? roots.map(root => [root, store.trace(hashDerivation(root))]) : [],
+  )
   const planned = await planOf(store, roots, { ...options, again: options.check })
   options.report({ type: 'planned', plan: planned })
   await using run = new Run(store, planned, options)
@@ -68,7 +72,7 @@ async function realizeAll(
   const unlinked = await linkAll(store, realized, options.links ?? new Map())
   run.throwIfFailed()
   if (unlinked.length > 0) throw unlinked[0]
-  if (options.check) await run.check(roots)
+  if (options.check) await run.check(roots, before)
   return realized
 }
 

@@ -18,6 +18,8 @@ export interface Substitute {
   readonly outputs: SignedTrace['outputs']
   /** See Claim. */
   readonly resolved: ResolvedHash | undefined
+  /** See Claim. */
+  readonly statements: readonly string[]
 }
 
 /** Several caches as one. Nothing of theirs is ever an error here: what is in doubt is a miss. */

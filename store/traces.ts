@@ -15,12 +15,14 @@ export interface Trace {
   readonly derivation: DerivationHash
   readonly resolved: ResolvedHash
   readonly outputs: Outputs
+  /** The texts of the signed traces on whose word it was taken from a cache. Without them, it was made here. */
+  readonly statements?: readonly string[]
 }
 
 const FORMAT = 'mixos-trace-1'
 
-export function formatTrace({ label, derivation, resolved, outputs }: Trace): string {
-  return `${JSON.stringify({ format: FORMAT, label, derivation, resolved, outputs })}\n`
+export function formatTrace({ label, derivation, resolved, outputs, statements }: Trace): string {
+  return `${JSON.stringify({ format: FORMAT, label, derivation, resolved, outputs, statements })}\n`
 }
 
 /**
@@ -36,8 +38,9 @@ export function parseTrace(text: string, hash: string, where: string): Trace {
   }
   if (data.format !== FORMAT)
     refuse(`expected the format ${FORMAT}, got ${JSON.stringify(data.format)}`)
-  const { label } = data
+  const { label, statements } = data
   if (typeof label !== 'string') return refuse('expected a label')
+  if (statements !== undefined && !isTexts(statements)) return refuse('expected statements')
   const outputs: Record<string, StorePath> = {}
   if (typeof data.outputs !== 'object' || data.outputs === null) return refuse('expected outputs')
   if (Object.keys(data.outputs).length === 0) refuse('it has no outputs')
@@ -49,5 +52,9 @@ export function parseTrace(text: string, hash: string, where: string): Trace {
   const derivation = parseHash<DerivationHash>(data.derivation, where)
   const resolved = parseHash<ResolvedHash>(data.resolved, where)
   if (hash !== derivation && hash !== resolved) refuse(`it is the trace of ${derivation}`)
-  return { label, derivation, resolved, outputs }
+  return { label, derivation, resolved, outputs, ...(statements && { statements }) }
 }
+
+// None at all would say that it was taken on nobody's word.
+const isTexts = (data: unknown): data is string[] =>
+  Array.isArray(data) && data.length > 0 && data.every(each => typeof each === 'string')

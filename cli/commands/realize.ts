@@ -114,9 +114,7 @@ async function run(context: Context, args: Args): Promise<Answer> {
   const answer = args.check ? { ...made, note } : made
   if (!args.challenge) return answer
   const { tracesOf } = await import('../../store/realize/known.ts')
-  const { wasTakenHere } = await import('../../store/realize/logs.ts')
-  const known = tracesOf(store, [...named.values()])
-  const traces = known.filter(({ derivation }) => wasTakenHere(store, derivation))
+  const traces = tracesOf(store, [...named.values()]).filter(({ statements }) => !statements)
   return describeChallenged(answer, traces.length, await substituter.challenge(traces))
 }
 

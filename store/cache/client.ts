@@ -84,7 +84,7 @@ export function clientOf(
     const path = Object.values(other.outputs)[0]?.path
     tell(
       `${signer.name} of the cache ${name} says otherwise than those who are believed, such as ${path}`,
-      'build it here and compare with: mixos realize NAME --check --challenge',
+      'build it here and compare with: mixos realize NAME --check',
     )
   }
   const giveUp = (error: unknown): undefined => {

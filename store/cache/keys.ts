@@ -46,6 +46,14 @@ export function keyIdOf(bytes: Uint8Array): KeyId {
   return blake3Hex(Buffer.from(bytes)).slice(0, 32) as KeyId
 }
 
+/** Throws KEY_INVALID, naming `where`, for another form. */
+export function parseKeyId(text: string, where: string): KeyId {
+  if (/^[0-9a-f]{32}$/.test(text)) return text as KeyId
+  throw new MixosError('KEY_INVALID', `${where}: ${JSON.stringify(text)} is no key`, {
+    hint: 'name one that is trusted, see: mixos cache trust list; or give its 32 hexadecimal digits',
+  })
+}
+
 /** `NAME:BASE64`, what parsePublicKey reads. */
 export function formatPublicKey({ name, base64 }: PublicKey): string {
   return `${name}:${base64}`

@@ -1,7 +1,7 @@
 import { MixosError } from '../../graph/error.ts'
 import type { ResolvedHash } from '../../graph/store-path.ts'
 import type { KeyId, PublicKey } from './keys.ts'
-import type { SignedTrace } from './signed-trace.ts'
+import { formatSignedTrace, type SignedTrace } from './signed-trace.ts'
 
 /** Whom to believe: at least `threshold` of these keys must say the same. */
 export interface TrustPolicy {
@@ -26,6 +26,8 @@ export interface Claim {
    * Else one signer of many could agree on an object and decide alone which other step it stands for.
    */
   readonly resolved: ResolvedHash | undefined
+  /** What they signed, as texts; where it is settled what the derivation resolved to, of those who say so. */
+  readonly statements: readonly string[]
 }
 
 export type Verdict =
@@ -83,7 +85,13 @@ function claimsOf(policy: TrustPolicy, testimonies: readonly Testimony[]): Claim
     const outputs = group[0]?.trace.outputs
     const signers = signersOf(policy, group)
     if (!outputs || signers.length === 0) return []
-    return [{ outputs, signers, resolved: resolvedOf(policy, group) }]
+    const resolved = resolvedOf(policy, group)
+    const statements = group
+      .filter(({ key }) => signers.some(({ id }) => id === key.id))
+      .map(({ trace }) => trace)
+      .filter(trace => resolved === undefined || trace.resolved === resolved)
+      .map(formatSignedTrace)
+    return [{ outputs, signers, resolved, statements: [...new Set(statements)].sort() }]
   })
   return claims.sort((a, b) => b.signers.length - a.signers.length)
 }

@@ -11,18 +11,15 @@ import type { Trace } from '../traces.ts'
 import { readIndex } from './index-reader.ts'
 import { indexWriter, requireReadable } from './index-writer.ts'
 import { initialise } from './info.ts'
-import type { SecretKey } from './keys.ts'
 import { objectPath, packPath } from './layout.ts'
 import { siblingsIn, VERSIONS } from './local-files.ts'
 import { leastSize, type ObjectIndex } from './object-index.ts'
 import { packObject, type Reusable, reusableFiles } from './pack-object.ts'
 import { packerOf, skippedFrame } from './packer.ts'
-import { publishTrace } from './publish-trace.ts'
+import { type PublishOptions, passOn, publishTrace } from './publish-trace.ts'
 import type { WritableStorage } from './storage.ts'
 
-export interface PushOptions {
-  readonly key: SecretKey
-  readonly signal: AbortSignal
+export interface PushOptions extends PublishOptions {
   readonly report: Report
 }
 
@@ -32,9 +29,14 @@ export interface Pushed {
   readonly present: number
   /** Traces that the cache did not have from this signer, or has had for more than a day. */
   readonly signed: number
+  /** Traces, made elsewhere, of which the cache did not have all that others signed. */
+  readonly passedOn: number
   /** Compressed bytes of files that were written. */
   readonly bytes: number
 }
+
+/** Of objects alone. */
+type Objects = Omit<Pushed, 'signed' | 'passedOn'>
 
 const LOOKUPS = 64
 const WRITES = 32
@@ -45,7 +47,8 @@ const ROUNDS = 4
 const NO_INDEX: ReadonlySet<string> = new Set(['CACHE_INCOMPLETE', 'CACHE_INVALID'])
 
 /**
- * Copies what the traces name, with all that it refers to, and signs the traces. Each file is written before
+ * Copies what the traces name, with all that it refers to, and signs the traces of what was made here; of what was taken
+ * from caches, it passes on the words of those who were believed. Each file is written before
  * what refers to it: packs, then indexes (a reference's before its referrer's), then traces. So at every
  * moment, also after a crash, a reader finds all or nothing of an object; pushing again goes on.
  *
@@ -55,22 +58,27 @@ export async function push(
   store: Store,
   storage: WritableStorage,
   traces: readonly Trace[],
-  { key, signal, report }: PushOptions,
+  { report, ...options }: PushOptions,
 ): Promise<Pushed> {
+  const { signal } = options
   const roots = traces.flatMap(trace => Object.values(trace.outputs))
   const signed = new Set<Trace>()
-  let first: Omit<Pushed, 'signed'> | undefined
+  const passedOn = new Set<Trace>()
+  let first: Objects | undefined
   let bytes = 0
   for (let round = 0; round < ROUNDS; round++) {
     const pushed = await pushObjects(store, storage, roots, { signal, report })
     first ??= pushed
     bytes += pushed.bytes
     await eachOf(traces, WRITES, async trace => {
-      if (await publishTrace(store, storage, { trace, key, signal })) signed.add(trace)
+      const { statements } = trace
+      if (statements) {
+        if (await passOn(storage, statements, signal)) passedOn.add(trace)
+      } else if (await publishTrace(store, storage, trace, options)) signed.add(trace)
     })
-    const wasThere = pushed.present === pushed.objects && signed.size === 0
+    const wasThere = pushed.present === pushed.objects && signed.size + passedOn.size === 0
     if (wasThere || (await missingOf(objectClosure(store, roots), storage, signal)).length === 0)
-      return { ...first, bytes, signed: signed.size }
+      return { ...first, bytes, signed: signed.size, passedOn: passedOn.size }
   }
   throw notKept(storage)
 }
@@ -84,7 +92,7 @@ export async function pushObjects(
   storage: WritableStorage,
   roots: readonly StorePath[],
   options: Pick<PushOptions, 'signal' | 'report'>,
-): Promise<Omit<Pushed, 'signed'>> {
+): Promise<Objects> {
   for (let round = 0; round < ROUNDS; round++) {
     const pushed = await pushOnce(store, storage, roots, options)
     if (pushed) return pushed
@@ -104,7 +112,7 @@ async function pushOnce(
   storage: WritableStorage,
   roots: readonly StorePath[],
   { signal, report }: Pick<PushOptions, 'signal' | 'report'>,
-): Promise<Omit<Pushed, 'signed'> | undefined> {
+): Promise<Objects | undefined> {
   await initialise(storage, signal)
   const order = topologicalOrder(
     objectClosure(store, roots),

@@ -129,13 +129,27 @@ export function unverifiedTrace(
   bytes: Uint8Array,
   { hash, where }: Pick<VerifyOptions, 'hash' | 'where'>,
 ): SignedTrace {
+  const signed = parseSignedTrace(bytes, where)
+  checkHash(signed, hash, what => {
+    throw new MixosError('CACHE_INVALID', `${where}: ${what}`, { hint: DROP_HINT })
+  })
+  return signed
+}
+
+/** What such bytes say, of whichever step. Throws CACHE_INVALID as unverifiedTrace does, and is for those whom that is for. */
+export function parseSignedTrace(bytes: Uint8Array, where: string): SignedTrace {
   const refuse: Refuse = what => {
     throw new MixosError('CACHE_INVALID', `${where}: ${what}`, { hint: DROP_HINT })
   }
   const signed = parse(bytes, refuse)
   checkMeaning(signed, refuse)
-  checkHash(signed, hash, refuse)
+  if (!SIGNATURE.test(signed.signature)) refuse(`invalid signature ${shown(signed.signature)}`)
   return signed
+}
+
+/** Whose word it is, if that is true. */
+export function signerOf({ signature }: SignedTrace): KeyId {
+  return signature.slice(0, signature.indexOf(':')) as KeyId
 }
 
 function checkHash({ derivation, resolved }: SignedTrace, hash: string, refuse: Refuse): void {
@@ -224,7 +238,7 @@ function verifySignature(signed: SignedTrace, key: PublicKey, where: string): vo
   const invalid = (what: string): MixosError =>
     new MixosError('SIGNATURE_INVALID', `${where}: ${what}`, { hint: CACHE_HINT })
   const expected = `the key ${key.name} (${key.id})`
-  const [, id, base64 = ''] = /^([0-9a-f]{32}):([A-Za-z0-9+/]{86}==)$/.exec(signed.signature) ?? []
+  const [, id, base64 = ''] = SIGNATURE.exec(signed.signature) ?? []
   if (id === undefined)
     throw invalid(`expected a signature by ${expected}, got ${shown(signed.signature)}`)
   if (id !== key.id) throw invalid(`it is signed by the key ${id}, expected ${expected}`)
@@ -268,6 +282,7 @@ function checkTime({ signedAt, expires }: SignedTrace, now: number, where: strin
     throw invalid(`it expired at ${expires}`, 'ask its signer to push it again')
 }
 
+const SIGNATURE = /^([0-9a-f]{32}):([A-Za-z0-9+/]{86}==)$/
 const OUTPUT = /^[a-z][a-zA-Z0-9_]*$/
 const HASH = /^[0-9a-f]{64}$/
 

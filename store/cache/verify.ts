@@ -25,6 +25,8 @@ export interface CacheProblem {
 export interface VerifiedCache {
   readonly objects: number
   readonly traces: number
+  /** Of these, how many are of keys that are not among those given, so that their signatures were not verified. */
+  readonly unverified: number
   readonly problems: readonly CacheProblem[]
 }
 
@@ -68,6 +70,7 @@ async function verifyAll(
   const objects = await listed(storage, 'object', signal)
   const present = new Set(objects.map(({ path }) => path))
   const problems: CacheProblem[] = []
+  let unverified = 0
   const missing = (paths: readonly StorePath[]): string[] =>
     paths
       .filter(path => !present.has(objectPath(digestOfPath(path))))
@@ -108,13 +111,14 @@ async function verifyAll(
       const key = keys.find(({ id }) => file === `${id}.json`)
       const options = { hash: hash as DerivationHash, where: path }
       // Whether it still holds, and by whose clock, is for readers to say.
+      if (!key) unverified++
       const { outputs } = key
         ? verifyWhenever(bytes, { ...options, key })
         : unverifiedTrace(bytes, options)
       return missing(Object.values(outputs).map(({ path }) => path))
     }),
   )
-  return { objects: objects.length, traces: traces.length, problems }
+  return { objects: objects.length, traces: traces.length, unverified, problems }
 }
 
 const DAMAGE: ReadonlySet<string> = new Set([

@@ -30,12 +30,25 @@ export async function challenge(
   const found = new Map<Trace, Challenged[]>()
   await eachOf(traces, STEPS, async trace => {
     const answers = clients.map(async client => {
-      const testimonies = await client.testimonies(trace.derivation)
-      return Promise.all(testimonies.map(said => compare(store, trace, { client, said })))
+      const said = await testimoniesOf(client, trace)
+      return Promise.all(said.map(said => compare(store, trace, { client, said })))
     })
     found.set(trace, (await Promise.all(answers)).flat())
   })
   return traces.flatMap(trace => found.get(trace) ?? [])
+}
+
+/** What each signer says: of what was asked, or else of what that came down to here. */
+async function testimoniesOf(
+  client: CacheClient,
+  { derivation, resolved }: Trace,
+): Promise<Testimony[]> {
+  const [asked, same] = await Promise.all([
+    client.testimonies(derivation),
+    client.testimonies(resolved),
+  ])
+  const others = same.filter(({ key }) => !asked.some(said => said.key.id === key.id))
+  return [...asked, ...others]
 }
 
 async function compare(

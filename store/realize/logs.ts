@@ -7,11 +7,6 @@ export function logPath(store: Store, hash: DerivationHash): string {
   return store.layout.log(hash)
 }
 
-/** True for a step that was taken here; false for one that came from a cache or was known by what its inputs became. */
-export function wasTakenHere(store: Store, hash: DerivationHash): boolean {
-  return store.host.files.lstat(logPath(store, hash)) !== undefined
-}
-
 /** For a step that was not taken here after all: what is there is of a build that failed. */
 export function forgetLog(store: Store, hash: DerivationHash): void {
   store.host.files.unlink(logPath(store, hash))

@@ -11,6 +11,7 @@ import type { Store } from '../store.ts'
 import { asStoreError } from '../store-error.ts'
 import { storeLock } from '../store-lock.ts'
 import type { Substitute } from '../substituter.ts'
+import type { Trace } from '../traces.ts'
 import { differences } from './compare.ts'
 import { hasAll, knownIn, substitutesFor } from './known.ts'
 import { forgetLog } from './logs.ts'
@@ -77,32 +78,41 @@ export class Run {
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  /** Builds again and throws NOT_REPRODUCIBLE, naming each file that differs, once all roots are compared. */
-  async check(roots: readonly Derivation[]): Promise<void> {
+  /**
+   * Builds again and throws NOT_REPRODUCIBLE, naming each file that differs, once all roots are compared: also with what
+   * was known of them before this run, since this one may have built them already. What was taken from a cache and comes
+   * out the same was made here from then on.
+   */
+  async check(
+    roots: readonly Derivation[],
+    before: ReadonlyMap<Derivation, Trace | undefined>,
+  ): Promise<void> {
     const { verify } = await import('../verify.ts')
     const found: string[] = []
+    let isTaken = false
     for (const root of new Set(roots)) {
       const first = await this.#outputsOf(root)
       const inputs = await this.#inputsOf(root)
       const resolved = this.#resolve(root, hashesOf(this.#store, inputs))
       const { hash } = await this.#stepFor(root)
       const again = await this.#maker.make({ derivation: root, hash, inputs, resolved, attempt: 1 })
+      const known = before.get(root) ?? this.#store.trace(hash)
+      const differing: string[] = []
       for (const name of root.outputs) {
-        const [before, after] = [first[name], again[name]] as [StorePath, StorePath]
-        found.push(...differences(this.#store, before, after))
+        const after = again[name] as StorePath
+        const others = new Set([known?.outputs[name] ?? after, first[name] as StorePath])
+        for (const other of others) differing.push(...differences(this.#store, other, after))
         // What the records say is not what is on the disk.
-        for (const { at, message } of (await verify(this.#store, { paths: [before] })).problems)
-          found.push(`${at} is damaged: ${message}`)
+        const { problems } = await verify(this.#store, { paths: [...others] })
+        for (const { at, message } of problems) differing.push(`${at} is damaged: ${message}`)
       }
+      found.push(...differing)
+      if (!known?.statements) continue
+      const label = labelOf(root)
+      if (differing.length > 0) isTaken = true
+      else await this.#store.remember({ label, derivation: hash, resolved, outputs: again })
     }
-    if (found.length === 0) return
-    throw new MixosError(
-      'NOT_REPRODUCIBLE',
-      `built again, these differ:\n${found.map(line => `  ${line}`).join('\n')}`,
-      {
-        hint: 'both results are in the store: compare them, and make the builder depend on its inputs alone',
-      },
-    )
+    if (found.length > 0) throw notReproducible(found, isTaken)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -178,7 +188,7 @@ export class Run {
       // What is there is of a build that failed.
       if (here.derivation !== step.hash) forgetLog(this.#store, step.hash)
       const rank = this.#ranks.get(derivation) ?? 0
-      return this.#light.run(rank, () => this.#done(step, resolved, 'reused', here.outputs))
+      return this.#light.run(rank, () => this.#done(step, resolved, 'reused', here))
     }
     const substitute = await this.#substituteFor(resolved, derivation)
     return substitute && this.#substitute(step, substitute, resolved)
@@ -214,7 +224,8 @@ export class Run {
     const outputs = Object.fromEntries(
       Object.entries(substitute.outputs).map(([name, { path }]) => [name, path]),
     )
-    return this.#done(step, resolved, 'substituted', outputs)
+    const { statements } = substitute
+    return this.#done(step, resolved, 'substituted', { outputs, statements })
   }
 
   /** Plans what a step takes after all, when no cache gives its outputs. */
@@ -258,14 +269,11 @@ export class Run {
     })
     try {
       const late = this.#store.trace(resolved)
-      if (late) return await this.#done(step, resolved, 'reused', late.outputs)
+      if (late) return await this.#done(step, resolved, 'reused', late)
       const outputs = await this.#maker.make({ derivation: drv, hash: step.hash, inputs, resolved })
-      return await this.#done(
-        step,
-        resolved,
-        step.action === 'fetch' ? 'fetched' : 'built',
+      return await this.#done(step, resolved, step.action === 'fetch' ? 'fetched' : 'built', {
         outputs,
-      )
+      })
     } finally {
       lock.release()
     }
@@ -301,11 +309,15 @@ export class Run {
     step: PlannedStep,
     resolved: ResolvedHash | undefined,
     how: Done,
-    outputs: Outputs,
+    { outputs, statements }: Pick<Trace, 'outputs' | 'statements'>,
   ): Promise<Outputs> {
     const label = labelOf(step.derivation)
     // Signers who agree on the outputs may not agree on what they were made from: then it is not remembered.
-    if (resolved) await this.#store.remember({ label, derivation: step.hash, resolved, outputs })
+    if (resolved)
+      await this.#store.remember({
+        ...{ label, derivation: step.hash, resolved, outputs },
+        ...(statements && { statements }),
+      })
     this.#options.report({
       type: 'done',
       step: step.hash,
@@ -355,6 +367,20 @@ function ranksOf({ steps }: Plan): Map<Derivation, number> {
     }
   }
   return ranks
+}
+
+function notReproducible(lines: readonly string[], isTaken: boolean): MixosError {
+  const [what, hint] = isTaken
+    ? [
+        'these differ from what was taken from a cache',
+        'either the builder does not depend on its inputs alone, or who signed for it is not to be believed: mixos cache trust list, and then: mixos cache trust forget KEY',
+      ]
+    : [
+        'these differ',
+        'both results are in the store: compare them, and make the builder depend on its inputs alone',
+      ]
+  const list = lines.map(line => `  ${line}`).join('\n')
+  return new MixosError('NOT_REPRODUCIBLE', `built again, ${what}:\n${list}`, { hint })
 }
 
 function notKept(drv: Derivation): MixosError {

@@ -1,4 +1,12 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { damagePacks } from '../helpers/damage.ts'
@@ -29,6 +37,46 @@ test('a colleague takes from a cache what was pushed to it, and builds nothing',
     /^error: there is no log of greeting-1: it came from a cache, .*\nhint: .*realize greeting -f mine.ts --check\n/,
   )
   t.is((await bob.mixos('verify')).code, 0)
+})
+
+test('who takes and pushes passes on what others signed, and a key that got out is forgotten', async t => {
+  const [alice, bob] = [withRecipes(t), withRecipes(t)]
+  const cache = await pushedBy(alice)
+  await bob.mixos('cache', 'trust', 'add', await publicKey(alice))
+  await keyOf(bob, 'bob')
+  await bob.mixos('realize', 'greeting', ...FILE, '--cache', cache)
+  const to = join(bob.directory, 'own')
+  const pushed = await bob.mixos('cache', 'push', 'greeting', ...FILE, '--to', to)
+  t.regex(pushed.stdout, /, signed 0 steps as bob, passed on what others signed of 1 step\n$/)
+
+  const removed = await bob.mixos('cache', 'trust', 'remove', 'alice')
+  const [, id = ''] =
+    /if its secret got out: mixos cache trust forget ([0-9a-f]{32})\n/.exec(removed.stderr) ?? []
+  const unverified = await bob.mixos('cache', 'verify', to)
+  t.regex(unverified.stdout, /: all is well\n$/)
+  t.regex(unverified.stderr, /^1 trace signed by keys that are not trusted here/)
+  const forgotten = await bob.mixos('cache', 'trust', 'forget', id)
+  t.regex(forgotten.stdout, /^forgot 1 step that \w+ signed, and 0 steps that came since/)
+  const again = await bob.mixos('cache', 'trust', 'forget', id)
+  t.regex(again.stdout, /^nothing here was taken on the word of /)
+  const made = await bob.mixos('realize', 'greeting', ...FILE)
+  t.regex(made.stderr, /^built greeting-1 /m)
+  t.is((await bob.mixos('cache', 'trust', 'forget', 'nobody')).code, 1)
+})
+
+test('what is signed for some days is worth nothing afterwards', async t => {
+  const alice = withRecipes(t)
+  await keyOf(alice, 'alice')
+  await alice.mixos('realize', 'greeting', ...FILE)
+  const to = join(alice.directory, 'cache')
+  const push = (...flags: string[]) =>
+    alice.mixos('cache', 'push', 'greeting', ...FILE, '--to', to, ...flags)
+  t.regex((await push('--expires', '7')).stdout, /signed 1 step as alice/)
+  t.regex((await push('--expires', '7')).stdout, /signed 0 steps as alice/)
+  const { signedAt, expires } = JSON.parse(traceIn(to))
+  t.is(Date.parse(expires) - Date.parse(signedAt), 7 * 24 * 3_600_000)
+  t.regex((await push()).stdout, /signed 1 step as alice/)
+  t.is(JSON.parse(traceIn(to)).expires, undefined)
 })
 
 test('without a trusted key a cache is not asked, and the hint says how to trust one', async t => {
@@ -232,6 +280,13 @@ async function pushedBy(user: Place, ...names: string[]): Promise<string> {
   await user.mixos('realize', ...all, ...FILE)
   await user.mixos('cache', 'push', ...all, ...FILE, '--to', cache)
   return cache
+}
+
+/** The text of the one signed trace of a cache. */
+function traceIn(cache: string): string {
+  const [directory = ''] = readdirSync(join(cache, 'trace'))
+  const [file = ''] = readdirSync(join(cache, 'trace', directory))
+  return readFileSync(join(cache, 'trace', directory, file), 'utf8')
 }
 
 async function publicKey(user: Place): Promise<string> {

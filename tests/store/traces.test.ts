@@ -38,8 +38,19 @@ test('a trace of no outputs, or of what is no store path, is refused', t => {
   }
 })
 
+test("a trace that was taken on nobody's word, or on what is no text, is refused", t => {
+  for (const statements of [[], 'text', [1], null]) {
+    const changed = JSON.stringify({ ...JSON.parse(text), statements })
+    t.throws(() => parseTrace(changed, trace.derivation, 't'), { code: 'RECORD_INVALID' })
+  }
+  const taken = { ...trace, statements: ['signed'] }
+  t.deepEqual(parseTrace(formatTrace(taken), trace.derivation, 't'), taken)
+})
+
 test('whatever stands in a trace file, nothing but RECORD_INVALID is thrown', t => {
-  const key = fc.constantFrom('format', 'label', 'derivation', 'resolved', 'outputs')
+  const key = fc.constantFrom(
+    ...['format', 'label', 'derivation', 'resolved', 'outputs', 'statements'],
+  )
   const changed = fc
     .tuple(key, fc.jsonValue())
     .map(([key, value]) => JSON.stringify({ ...JSON.parse(text), [key]: value }))

@@ -1,6 +1,15 @@
 import { command, option, string } from 'cmd-ts'
 import type { Pushed } from '../../../store/cache/push.ts'
-import { badArgument, fileOption, jsonFlag, names, pathOption } from '../../args.ts'
+import {
+  badArgument,
+  countType,
+  fileOption,
+  jsonFlag,
+  MOST_DAYS,
+  names,
+  optional,
+  pathOption,
+} from '../../args.ts'
 import { openToWrite } from '../../caches.ts'
 import { type Context, requireHome } from '../../context.ts'
 import { bytes, plural } from '../../format.ts'
@@ -8,14 +17,22 @@ import { signingKey } from '../../keys.ts'
 import { loadPackages, namedPackages, realizeCommand } from '../../recipes.ts'
 import type { Answer } from '../../report.ts'
 
+const DAY = 24 * 3_600_000
+
 export function push(context: Context) {
   return command({
     name: 'push',
-    description: 'copy packages, and all they were made from, to a cache, and sign for them',
+    description:
+      'copy packages, and all they were made from, to a cache, and sign for what was made here',
     args: {
       names: names('the packages'),
       to: option({ long: 'to', type: string, description: 'the cache: a path or a URL' }),
       key: pathOption('key', 'the file of the secret key to sign with (default: the only one)'),
+      expires: optional({
+        long: 'expires',
+        type: countType('days', { most: MOST_DAYS }),
+        description: 'sign for so many days only; push again in time',
+      }),
       file: fileOption,
       json: jsonFlag,
     },
@@ -31,6 +48,7 @@ interface Args {
   readonly names: string[]
   readonly to: string
   readonly key: string | undefined
+  readonly expires: number | undefined
   readonly file: string | undefined
 }
 
@@ -48,6 +66,7 @@ async function run(context: Context, args: Args): Promise<Answer> {
   ])
   const key = await signingKey(store.host, context, args.key)
   const { signal, report } = context
+  const lifetime = args.expires === undefined ? undefined : args.expires * DAY
   const storage = await openToWrite(context, store, args.to)
   const pushAll = async (): Promise<Pushed> => {
     const traces = tracesOf(store, [...named.values()])
@@ -58,12 +77,16 @@ async function run(context: Context, args: Args): Promise<Answer> {
         `${missing[0]} is not realized`,
         `first run: ${realizeCommand([missing[0]], args)}`,
       )
-    return push(store, storage, traces, { key, signal, report })
+    return push(store, storage, traces, { key, lifetime, signal, report })
   }
   try {
     const pushed = await usingStore(store, context, pushAll)
     const added = pushed.objects - pushed.present
-    const text = `pushed ${plural(added, 'object')} of ${plural(pushed.objects, 'object')} (${bytes(pushed.bytes)}), signed ${plural(pushed.signed, 'step')} as ${key.public.name}`
+    const others =
+      pushed.passedOn > 0
+        ? `, passed on what others signed of ${plural(pushed.passedOn, 'step')}`
+        : ''
+    const text = `pushed ${plural(added, 'object')} of ${plural(pushed.objects, 'object')} (${bytes(pushed.bytes)}), signed ${plural(pushed.signed, 'step')} as ${key.public.name}${others}`
     return { text, record: { ...pushed, key: key.public.id, to: storage.name } }
   } finally {
     await storage.close()

@@ -1,6 +1,6 @@
 import { command, positional, string, subcommands } from 'cmd-ts'
 import { jsonFlag } from '../../args.ts'
-import type { Context } from '../../context.ts'
+import { type Context, requireHome } from '../../context.ts'
 import { plural } from '../../format.ts'
 import type { Answer } from '../../report.ts'
 
@@ -8,7 +8,12 @@ export function trust(context: Context) {
   return subcommands({
     name: 'trust',
     description: 'say whose builds are believed',
-    cmds: { add: add(context), list: list(context), remove: remove(context) },
+    cmds: {
+      add: add(context),
+      list: list(context),
+      remove: remove(context),
+      forget: forget(context),
+    },
     examples: [
       { description: 'believe a colleague', command: 'mixos cache trust add alice:KEY' },
       { description: 'whom do I believe?', command: 'mixos cache trust list' },
@@ -62,12 +67,63 @@ function remove({ environment }: Context) {
       name: positional({ type: string, displayName: 'name', description: "the key's name" }),
       json: jsonFlag,
     },
-    examples: [{ description: 'its secret got lost', command: 'mixos cache trust remove alice' }],
+    examples: [
+      { description: 'who left, or has another', command: 'mixos cache trust remove alice' },
+    ],
     handler: async ({ name }): Promise<Answer> => {
       const { host, settings } = await modules()
       const { id } = await settings.removeKey(host, environment, name)
       const rest = settings.listKeys(host, environment).length
-      return { text: `removed: ${name} (${id}); ${plural(rest, 'key')} left`, record: { name, id } }
+      return {
+        text: `removed: ${name} (${id}); ${plural(rest, 'key')} left`,
+        record: { name, id },
+        note: `what was taken on its word stays; if its secret got out: mixos cache trust forget ${id}`,
+      }
+    },
+  })
+}
+
+function forget(context: Context) {
+  const { environment, signal, report } = context
+  return command({
+    name: 'forget',
+    description: 'forget what was taken on the word of a key, and all that came since',
+    args: {
+      key: positional({
+        type: string,
+        displayName: 'key',
+        description: "the key's name, or what trust remove printed behind it",
+      }),
+      json: jsonFlag,
+    },
+    examples: [
+      {
+        description: 'its secret got out',
+        command: 'mixos cache trust remove alice && mixos cache trust forget 61fe782a…',
+      },
+    ],
+    handler: async ({ key }): Promise<Answer> => {
+      const { host, settings, keys } = await modules()
+      const trusted = settings.listKeys(host, environment).find(({ name }) => name === key)
+      const id = trusted?.id ?? keys.parseKeyId(key, 'the argument')
+      const store = await requireHome(context)
+      const { forgetKey } = await import('../../../store/cache/forget-key.ts')
+      const { taken, since } = await forgetKey(store, id, {
+        signal,
+        onWait: () =>
+          report({ type: 'warning', message: 'waiting for other processes that use the store' }),
+      })
+      const text =
+        taken === 0
+          ? `nothing here was taken on the word of ${key}`
+          : `forgot ${plural(taken, 'step')} that ${key} signed, and ${plural(since, 'step')} that came since: the next realization makes them again`
+      return {
+        text,
+        record: { key: id, taken, since },
+        ...(trusted && {
+          note: `${key} is trusted still: to end that, mixos cache trust remove ${key}`,
+        }),
+      }
     },
   })
 }

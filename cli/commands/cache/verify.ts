@@ -45,9 +45,14 @@ export function verify(context: Context) {
 }
 
 function answerOf(verified: VerifiedCache, drop: boolean): Answer {
-  const { objects, traces, problems } = verified
+  const { objects, traces, unverified, problems } = verified
   const sum = `${plural(objects, 'object')} and ${plural(traces, 'trace')} checked`
-  if (problems.length === 0) return { text: `${sum}: all is well`, record: verified }
+  const note =
+    unverified > 0
+      ? `${plural(unverified, 'trace')} signed by keys that are not trusted here: whether their signatures hold was not looked at`
+      : undefined
+  const noted = note === undefined ? {} : { note }
+  if (problems.length === 0) return { text: `${sum}: all is well`, record: verified, ...noted }
   const lines = problems.map(({ path, message }) => `${path}: ${message}`)
   const next = drop
     ? 'what is damaged was deleted; now write it anew: mixos cache push NAME… --to CACHE'
@@ -55,6 +60,7 @@ function answerOf(verified: VerifiedCache, drop: boolean): Answer {
   return {
     text: [...lines, `${sum}: ${plural(problems.length, 'problem')} found; ${next}`].join('\n'),
     record: verified,
+    ...noted,
     isFailure: true,
   }
 }

@@ -10,7 +10,12 @@ const checked = { keys: [signer.public], drop: false, signal, report: () => unde
 test('a cache as it was pushed has no problems, whatever else lies there', async t => {
   const { store, storage, files } = await sharedCache(t)
   files.set('object/readme.txt', Buffer.from('not ours'))
-  t.deepEqual(await verifyCache(store, storage, checked), { objects: 2, traces: 3, problems: [] })
+  t.deepEqual(await verifyCache(store, storage, checked), {
+    objects: 2,
+    traces: 3,
+    unverified: 0,
+    problems: [],
+  })
 })
 
 test('a damaged index, a lost object and a damaged trace are named', async t => {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { type Derivation, labelOf } from '../../../graph/derivation.ts'
@@ -7,16 +7,16 @@ import { hashDerivation } from '../../../graph/hash.ts'
 import { override } from '../../../graph/override.ts'
 import type { ObjectHash, ResolvedHash, StorePath } from '../../../graph/store-path.ts'
 import type { Cache } from '../../../store/cache/client.ts'
+import { forgetKey } from '../../../store/cache/forget-key.ts'
 import { generateKey, type SecretKey } from '../../../store/cache/keys.ts'
 import { tracePath } from '../../../store/cache/layout.ts'
-import { push } from '../../../store/cache/push.ts'
+import { type Pushed, push } from '../../../store/cache/push.ts'
 import { formatSignedTrace, signTrace } from '../../../store/cache/signed-trace.ts'
 import type { CacheStorage } from '../../../store/cache/storage.ts'
 import { memoryStorage } from '../../../store/cache/storages/memory.ts'
 import type { Event } from '../../../store/event.ts'
 import { nodeHost } from '../../../store/hosts/node.ts'
 import { tracesOf } from '../../../store/realize/known.ts'
-import { wasTakenHere } from '../../../store/realize/logs.ts'
 import { planOf, realize } from '../../../store/realize.ts'
 import type { Store } from '../../../store/store.ts'
 import { type Substituter, substituterOf } from '../../../store/substituter.ts'
@@ -29,8 +29,17 @@ const { signal } = new AbortController()
 const key = generateKey(nodeHost, 'colleague')
 const files = filesStep('files', { a: 'text' })
 const middle = infoStep('middle', { files })
+/** Asked for in other words, made the same. */
+const changedFiles = override(files, draft => {
+  draft.env.comment = 'changed'
+})
 /** Names nothing that it was made from. */
 const leaf = filesStep('leaf', { b: 'text' }, { middle })
+const again = filesStep(
+  'leaf',
+  { b: 'text' },
+  { middle: infoStep('middle', { files: changedFiles }) },
+)
 
 test('what a colleague has built is taken from the cache, and nothing that it was made from', async t => {
   const { cache, store: theirs } = await shared(t, leaf)
@@ -41,13 +50,83 @@ test('what a colleague has built is taken from the cache, and nothing that it wa
   t.deepEqual((await verify(store)).problems, [])
 })
 
-test('what comes from a cache was not made here, also where a build of it failed before', async t => {
+test('what comes from a cache has no log, also where a build of it failed before', async t => {
   const { cache } = await shared(t, leaf)
   const store = tempStore(t)
-  writeFileSync(store.layout.log(hashDerivation(leaf)), 'this failed\n')
+  const log = store.layout.log(hashDerivation(leaf))
+  writeFileSync(log, 'this failed\n')
   const { events } = await realizing(t, leaf, [cache], store)
   t.deepEqual(steps(events), ['leaf-1 substituted'])
-  t.false(wasTakenHere(store, hashDerivation(leaf)))
+  t.false(existsSync(log))
+})
+
+test('what was taken is passed on in the words of its signer, and is no second witness', async t => {
+  const second = generateKey(nodeHost, 'second')
+  const { cache } = await shared(t, leaf)
+  const { store } = await realizing(t, leaf, [cache])
+  const elsewhere = new Map<string, Uint8Array>()
+  const first = await pushed(store, leaf, { files: elsewhere, key: second })
+  t.like(first, { signed: 0, passedOn: 1 })
+  const again = await pushed(store, leaf, { files: elsewhere, key: second })
+  t.like(again, { signed: 0, passedOn: 0 })
+  const open = async () => memoryStorage(elsewhere)
+  const keys = [key.public, second.public]
+  const one = await realizing(t, leaf, [{ ...cache, open, policy: { keys, threshold: 1 } }])
+  t.deepEqual(steps(one.events), ['leaf-1 substituted'])
+  const two = await realizing(t, leaf, [{ ...cache, open, policy: { keys, threshold: 2 } }])
+  t.deepEqual(steps(two.events), ['files-1 built', 'middle-1 built', 'leaf-1 built'])
+})
+
+test('what was taken and known again by what its inputs became is passed on too', async t => {
+  const { cache } = await shared(t, leaf)
+  const { store } = await realizing(t, leaf, [cache])
+  const { events } = await realizing(t, again, [], store)
+  t.is(steps(events).at(-1), 'leaf-1 reused')
+  t.is(store.trace(hashDerivation(again))?.statements?.length, 1)
+})
+
+test('what was taken, made here too and comes out the same is signed for', async t => {
+  const { cache, files } = await shared(t, leaf)
+  const { store } = await realizing(t, leaf, [cache])
+  await realize(store, [leaf], { ...quietly(), check: true })
+  const second = generateKey(nodeHost, 'second')
+  t.like(await pushed(store, leaf, { files, key: second }), { signed: 3, passedOn: 0 })
+})
+
+test('a check finds what was taken and comes out otherwise, also where its signer lied about what it was made from', async t => {
+  const { cache, store: theirs, files } = await shareWithMistake(t)
+  for (const isLie of [false, true]) {
+    const trace = theirs.trace(hashDerivation(leaf)) as Trace
+    if (isLie) {
+      const outputs = { out: { path: trace.outputs.out as StorePath, hash: hashIn(theirs, trace) } }
+      const resolved = '7'.repeat(64) as ResolvedHash
+      const lie = signTrace({ ...trace, outputs, resolved }, key, Date.now())
+      files.set(tracePath(trace.derivation, key.public.id), Buffer.from(formatSignedTrace(lie)))
+    }
+    const { store } = await realizing(t, leaf, [cache])
+    const error = await t.throwsAsync(realize(store, [leaf], { ...quietly(), check: true }), {
+      code: 'NOT_REPRODUCIBLE',
+    })
+    t.regex(error.message, /differ from what was taken from a cache:\n.*\n {4}b: a file of 5 bytes/)
+  }
+})
+
+test('what was taken on the word of a key is forgotten, and what may have been made from it', async t => {
+  const { cache } = await shared(t, middle)
+  const store = tempStore(t)
+  const earlier = filesStep('earlier', { a: 'earlier' })
+  await realize(store, [earlier], quietly())
+  await sleep(20)
+  await realizing(t, middle, [cache], store)
+  await realizing(t, leaf, [], store)
+  const options = { signal, onWait: () => undefined }
+  const stranger = generateKey(nodeHost, 'stranger').public.id
+  t.deepEqual(await forgetKey(store, stranger, options), { taken: 0, since: 0 })
+  t.truthy(store.trace(hashDerivation(leaf)))
+  t.deepEqual(await forgetKey(store, key.public.id, options), { taken: 1, since: 1 })
+  t.truthy(store.trace(hashDerivation(earlier)))
+  const { events } = await realizing(t, leaf, [], store)
+  t.deepEqual(steps(events), ['files-1 built', 'middle-1 built', 'leaf-1 built'])
 })
 
 test('what an object refers to comes with it', async t => {
@@ -68,11 +147,6 @@ test('the next run finds everything here, and asks no cache', async t => {
 
 test('a step whose inputs come out as they were is taken from the cache by what they became', async t => {
   const { cache } = await shared(t, leaf)
-  // Asked for in other words, made the same.
-  const changed = override(files, draft => {
-    draft.env.comment = 'changed'
-  })
-  const again = filesStep('leaf', { b: 'text' }, { middle: infoStep('middle', { files: changed }) })
   const { events, store } = await realizing(t, again, [cache])
   t.deepEqual(steps(events), ['files-1 built', 'middle-1 substituted', 'leaf-1 substituted'])
   t.deepEqual((await verify(store)).problems, [])
@@ -313,7 +387,7 @@ test('after a failure, what a cache was asked for late has ended when the failur
   const substituter: Substituter = {
     find: async asked =>
       promised.some(each => each === asked)
-        ? { outputs: { out: { path, hash } }, resolved: asked as ResolvedHash }
+        ? { outputs: { out: { path, hash } }, resolved: asked as ResolvedHash, statements: [] }
         : undefined,
     fetch: async () => {
       running++
@@ -354,6 +428,22 @@ test('a challenge tells of each step and signer whether they agree, and which fi
   t.regex(said[0]?.differences[1] ?? '', /^ {2}b: a file of 4 bytes .*, then a file of 5 bytes/)
 })
 
+test('a challenge also finds what is said of a step in other words', async t => {
+  const { cache } = await shared(t, leaf)
+  const store = tempStore(t)
+  await realize(store, [again], quietly())
+  const report = (): void => undefined
+  await using substituter = substituterOf(store, [cache], { signal, report })
+  const said = await substituter.challenge(tracesOf(store, [again]))
+  t.deepEqual(
+    said.map(({ label, agrees }) => [label, agrees]),
+    [
+      ['leaf-1', true],
+      ['middle-1', true],
+    ],
+  )
+})
+
 interface Shared {
   readonly cache: Cache
   readonly store: Store
@@ -391,13 +481,17 @@ async function shareWithMistake(t: ExecutionContext, signer = key): Promise<Shar
   }
 }
 
+function hashIn(store: Store, { outputs }: Trace): ObjectHash {
+  return store.head(outputs.out as StorePath)?.hash as ObjectHash
+}
+
 async function pushed(
   store: Store,
   root: Derivation,
   { files, key }: { files: Map<string, Uint8Array>; key: SecretKey },
-): Promise<void> {
+): Promise<Pushed> {
   const report = (): void => undefined
-  await push(store, memoryStorage(files), tracesOf(store, [root]), { key, signal, report })
+  return push(store, memoryStorage(files), tracesOf(store, [root]), { key, signal, report })
 }
 
 async function realizing(
