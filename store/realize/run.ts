@@ -89,6 +89,7 @@ export class Run {
   ): Promise<void> {
     const { verify } = await import('../verify.ts')
     const found: string[] = []
+    const damaged: string[] = []
     let isTaken = false
     for (const root of new Set(roots)) {
       const first = await this.#outputsOf(root)
@@ -102,9 +103,9 @@ export class Run {
         const after = again[name] as StorePath
         const others = new Set([known?.outputs[name] ?? after, first[name] as StorePath])
         for (const other of others) differing.push(...differences(this.#store, other, after))
-        // What the records say is not what is on the disk.
+        // What the records say may not be what is on the disk.
         const { problems } = await verify(this.#store, { paths: [...others] })
-        for (const { at, message } of problems) differing.push(`${at} is damaged: ${message}`)
+        for (const { at, message } of problems) damaged.push(`${at}: ${message}`)
       }
       found.push(...differing)
       if (!known?.statements) continue
@@ -112,6 +113,7 @@ export class Run {
       if (differing.length > 0) isTaken = true
       else await this.#store.remember({ label, derivation: hash, resolved, outputs: again })
     }
+    if (damaged.length > 0) throw isDamaged(damaged)
     if (found.length > 0) throw notReproducible(found, isTaken)
   }
 
@@ -367,6 +369,14 @@ function ranksOf({ steps }: Plan): Map<Derivation, number> {
     }
   }
   return ranks
+}
+
+/** Which is no fault of the builder. */
+function isDamaged(lines: readonly string[]): MixosError {
+  const list = lines.map(line => `  ${line}`).join('\n')
+  return new MixosError('OBJECT_INVALID', `what was here is damaged:\n${list}`, {
+    hint: 'delete it with: mixos verify --drop; then realize and check again',
+  })
 }
 
 function notReproducible(lines: readonly string[], isTaken: boolean): MixosError {

@@ -17,7 +17,7 @@ const CHILD = fileURLToPath(new URL('../helpers/realize-child.ts', import.meta.u
 const AT_A_TIME = 4
 
 // Where others see a difference. That nothing else changes after a death is the same for all.
-const VISIBLE: readonly Change[] = ['rename', 'symlink', 'unlink', 'sync']
+const VISIBLE: readonly Change[] = ['rename', 'exchange', 'link', 'symlink', 'unlink', 'sync']
 
 test('a run that is killed leaves a store that the next run completes', async t => {
   const expected = await whole(t)
@@ -26,6 +26,17 @@ test('a run that is killed leaves a store that the next run completes', async t 
     const fault: Fault = { at, how: 'kill', among: VISIBLE }
     if (await endsWell(CHILD, { directory, fault } satisfies Work)) return true
     await recover(t, { directory, expected, after: `killed at ${at}` })
+    return false
+  })
+})
+
+test('a run that is killed around a build in a sandbox leaves a store that the next run completes', async t => {
+  const expected = await whole(t, { isBuilt: true })
+  await untilItSurvives(async at => {
+    const directory = memoryDirectory(t)
+    const fault: Fault = { at, how: 'kill', among: VISIBLE }
+    if (await endsWell(CHILD, { directory, isBuilt: true, fault } satisfies Work)) return true
+    await recover(t, { directory, expected, after: `killed at ${at}`, isBuilt: true })
     return false
   })
 })
@@ -76,19 +87,19 @@ test('a run changes the disk in so many ways that the tests above say something'
   })
   await realizeFixture(host, { directory: memoryDirectory(t) })
   t.true(count > 60, `${count} changes`)
-  for (const change of ['writeNew', 'writeAt', 'sync', 'rename', 'symlink', 'unlink'])
+  for (const change of ['writeNew', 'writeAt', 'sync', 'rename', 'link', 'symlink', 'unlink'])
     t.true(changes.has(change), change)
 })
 
-/** Everything that a run leaves: the objects and the link, as paths relative to the directory. */
+/** Everything that a run leaves: the objects and the links, as paths relative to the directory. */
 interface Outcome {
   readonly objects: readonly string[]
-  readonly link: string
+  readonly links: readonly string[]
 }
 
-async function whole(t: ExecutionContext): Promise<Outcome> {
+async function whole(t: ExecutionContext, kind: Pick<Work, 'isBuilt'> = {}): Promise<Outcome> {
   const directory = memoryDirectory(t)
-  await realizeFixture(nodeHost, { directory })
+  await realizeFixture(nodeHost, { directory, ...kind })
   return outcomeOf(directory)
 }
 
@@ -102,8 +113,11 @@ async function garbage(t: ExecutionContext): Promise<string> {
 
 function outcomeOf(directory: string): Outcome {
   const store = openStore({ directory: join(directory, 'mixos'), host: nodeHost })
-  const link = readlinkSync(join(directory, 'result'))
-  return { objects: store.paths(), link: link.slice(directory.length) }
+  const names = readdirSync(directory).filter(name => name !== 'mixos')
+  const links = names.map(
+    name => `${name}: ${readlinkSync(join(directory, name)).slice(directory.length)}`,
+  )
+  return { objects: store.paths(), links: links.sort() }
 }
 
 /** Also before anything is repaired, what has a record is whole. */
@@ -119,10 +133,11 @@ async function assertNothingInvalid(
 
 async function recover(
   t: ExecutionContext,
-  { directory, expected, after }: { directory: string; expected: Outcome; after: string },
+  { expected, after, ...work }: Work & { expected: Outcome; after: string },
 ): Promise<void> {
+  const { directory } = work
   await assertNothingInvalid(t, directory, after)
-  await realizeFixture(nodeHost, { directory })
+  await realizeFixture(nodeHost, work)
   t.deepEqual(outcomeOf(directory), expected, after)
   const store = openStore({ directory: join(directory, 'mixos'), host: nodeHost })
   t.deepEqual((await verify(store)).problems, [], after)
@@ -132,7 +147,6 @@ async function recover(
   t.deepEqual(readdirSync(store.layout.objects).sort(), [...expected.objects].sort(), after)
   t.is(readdirSync(store.layout.records).length, expected.objects.length, after)
   t.deepEqual(readdirSync(store.directory).length, 8, after)
-  t.deepEqual(readdirSync(directory).sort(), ['mixos', 'result'], after)
   removeTree(nodeHost, directory)
 }
 

@@ -45,6 +45,15 @@ export interface Builds {
 /** A new store that has the tools of sandboxes, and nothing else. */
 export async function storeForBuilds(t: ExecutionContext): Promise<Builds> {
   const store = openStore({ directory: join(memoryDirectory(t), 'mixos'), host: nodeHost })
+  await addTools(store)
+  const events: Event[] = []
+  const build = (steps: readonly Derivation[], options: Partial<RealizeOptions> = {}) =>
+    realize(store, steps, { ...quietly(events), tools: toolsForBuilds, ...options })
+  return { store, events, build }
+}
+
+/** Gives a store the tools of sandboxes, as if it had made them. */
+export async function addTools(store: Store): Promise<void> {
   const { bubblewrap, busybox } = await sandboxTools()
   const objects = { bubblewrap, busybox: dirname(dirname(dirname(busybox))) }
   for (const name of ['bubblewrap', 'busybox'] as const) {
@@ -55,8 +64,4 @@ export async function storeForBuilds(t: ExecutionContext): Promise<Builds> {
     const resolved = hash as string as ResolvedHash
     await store.remember({ label, derivation: hash, resolved, outputs: { out } })
   }
-  const events: Event[] = []
-  const build = (steps: readonly Derivation[], options: Partial<RealizeOptions> = {}) =>
-    realize(store, steps, { ...quietly(events), tools: toolsForBuilds, ...options })
-  return { store, events, build }
 }

@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto'
 import {
   chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   realpathSync,
   symlinkSync,
   truncateSync,
@@ -11,6 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { ExecutionContext } from 'ava'
 import { type Derivation, type DerivationSpec, derivation } from '../../graph/derivation.ts'
 import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
@@ -85,6 +88,15 @@ export function cutShort(path: string): void {
     truncateSync(path, 1)
     chmodSync(path, 0o444)
   })
+}
+
+/** The fetch of a file of this machine. */
+export function fetchStep(name: string, path: string): Derivation {
+  const bytes = readFileSync(path)
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  const urls = [pathToFileURL(path).href]
+  const fetch = { urls, hash: `sha256:${sha256}`, size: bytes.length } as const
+  return derivation({ name, version: '1', builder: ['builtin:fetch-url'], fetch })
 }
 
 /** A step that writes files, without a sandbox. */
