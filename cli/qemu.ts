@@ -1,6 +1,8 @@
+import { once } from 'node:events'
 import { join } from 'node:path'
 import { MixosError } from '../graph/error.ts'
 import type { Host } from '../store/host.ts'
+import { unavailable } from '../store/sandbox/unavailable.ts'
 
 /** A virtual machine to run on this terminal: QEMU in a sandbox that sees the image alone. */
 export interface Machine {
@@ -43,7 +45,10 @@ export interface RunOptions {
   readonly signal: AbortSignal
 }
 
-/** The machine's serial console on stdin and stdout until it powers off. Throws STEP_FAILED. */
+/**
+ * The machine's serial console on stdin and stdout until it powers off. Throws SANDBOX_UNAVAILABLE, with
+ * the fix, where bubblewrap cannot start, and STEP_FAILED where QEMU ends in another way.
+ */
 export async function runMachine(machine: Machine, { host, signal }: RunOptions): Promise<void> {
   const accelerator = (await isKvmUsable(machine, host)) ? 'kvm' : 'tcg'
   const [command = '', ...args] = commandOf(machine, qemuArguments(machine, accelerator))
@@ -55,7 +60,24 @@ export async function runMachine(machine: Machine, { host, signal }: RunOptions)
   )
   const problem = await promise
   signal.throwIfAborted()
-  if (problem) throw new MixosError('STEP_FAILED', `QEMU ended with ${problem}`)
+  if (problem === undefined) return
+  const words = await refusal(machine, host)
+  if (words !== undefined) throw unavailable(host, words)
+  throw new MixosError('STEP_FAILED', `QEMU ended with ${problem}`, {
+    hint: 'what it said is above; where it lacks memory, give the machine less with --memory MIB',
+  })
+}
+
+/** What bubblewrap says where it cannot start; undefined where it can. */
+async function refusal(machine: Machine, host: Host): Promise<string | undefined> {
+  const [command = '', ...args] = commandOf(machine, ['/usr/bin/qemu-system-x86_64', '--version'])
+  const probe = host.processes.spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  let words = ''
+  probe.stderr?.on('data', chunk => {
+    words += chunk
+  })
+  const [code] = await once(probe, 'close')
+  return code === 0 ? undefined : words
 }
 
 export function qemuArguments(
@@ -149,7 +171,8 @@ function commandOf({ seeds, image, network }: Machine, argv: readonly string[]):
     ...[join(bubblewrap, 'usr/lib64/ld-linux-x86-64.so.2'), '--library-path'],
     ...[join(bubblewrap, 'usr/lib/x86_64-linux-gnu'), join(bubblewrap, 'usr/bin/bwrap')],
     ...[
-      '--unshare-all',
+      // --unshare-all goes on without a user namespace where there is none to have.
+      ...['--unshare-all', '--unshare-user'],
       ...(network ? shareNetwork : []),
       '--die-with-parent',
       '--uid',

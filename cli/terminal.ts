@@ -5,6 +5,7 @@ import type { Environment } from './context.ts'
 export interface Stream {
   readonly isTTY?: boolean
   readonly columns?: number
+  readonly rows?: number
   write(text: string): unknown
 }
 
@@ -29,10 +30,12 @@ export function openTerminal(stream: Stream, environment: Environment): Terminal
   const replace = (text: string, lines: readonly string[]): void => {
     // A serial line does not know how wide what is behind it is, and says 0.
     const width = stream.columns || 80
-    const area = lines.map(line => `${clipped(line, width - 1)}\n`).join('')
+    // What has left the screen at its top cannot be taken back.
+    const fitting = lines.slice(0, Math.max(1, (stream.rows || 24) - 1))
+    const area = fitting.map(line => `${clipped(line, width - 1)}\n`).join('')
     const update = erase() + text + area
     if (update !== '') stream.write(update)
-    shown = lines.length
+    shown = fitting.length
   }
   let current: readonly string[] = []
   return {

@@ -6,7 +6,7 @@ export function unavailable(host: Host, message: string): MixosError {
   const hint = causes(host).find(({ applies }) => applies(message))?.fix
   return new MixosError(
     'SANDBOX_UNAVAILABLE',
-    `the build sandbox cannot start: ${wordsOf(message) || 'bubblewrap gave no reason'}`,
+    `the sandbox cannot start: ${wordsOf(message) || 'bubblewrap gave no reason'}`,
     { hint },
   )
 }

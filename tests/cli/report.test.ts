@@ -10,12 +10,14 @@ const step = 'a'.repeat(64) as DerivationHash
 function reporter({
   isTTY = false,
   columns = 40,
+  rows = 24,
   environment = { TERM: 'xterm' } as Record<string, string>,
 } = {}) {
   const written = { out: '', err: '' }
   const stream = (name: 'out' | 'err') => ({
     isTTY,
     columns,
+    rows,
     write: (text: string) => {
       written[name] += text
     },
@@ -59,6 +61,14 @@ test('a terminal shows what runs and for how long, no wider than it is, and is l
   at(3000)
   report.event({ ...started, label: `${'long-'.repeat(10)}1.0` } as Event)
   t.is(written.err, '0 of 0 steps done in 3.0 s\n  building long-long-long-lon\n')
+  report.close()
+  t.is(written.err.split('\n').at(-1), '\x1b[2A\r\x1b[J')
+})
+
+test('a terminal of few lines shows no more than it can take back', t => {
+  const { written, report } = reporter({ isTTY: true, rows: 3 })
+  for (const character of ['a', 'b', 'c', 'd'])
+    report.event({ ...started, step: character.repeat(64) as DerivationHash } as Event)
   report.close()
   t.is(written.err.split('\n').at(-1), '\x1b[2A\r\x1b[J')
 })
