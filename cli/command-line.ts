@@ -1,10 +1,8 @@
-import { parse, runSafely, subcommands } from 'cmd-ts'
-import { MixosError } from '../graph/error.ts'
-import { isRecord } from '../graph/json.ts'
-import { didYouMean } from '../graph/nearest.ts'
+import { parse, runSafely } from 'cmd-ts'
+import type { MixosError } from '../graph/error.ts'
+import { type Command, group } from './group.ts'
+import { unknownCommand, wrongArguments } from './mistakes.ts'
 import type { Answer, Hints } from './report.ts'
-
-export type Command = Parameters<typeof subcommands>[0]['cmds'][string]
 
 /** A program of several commands, which get a `Context` of its own. */
 export interface Program<Context> {
@@ -33,17 +31,12 @@ export async function parseCommandLine<Context>(
   const [first = ''] = argv
   const isCommand = Object.hasOwn(commands, first)
   if (!isCommand && first !== '' && !first.startsWith('-'))
-    throw unknownCommand(first, Object.keys(commands))
+    throw unknownCommand([], first, Object.keys(commands))
 
   const named = isCommand ? [first] : Object.keys(commands)
   const loaded = named.map(async one => [one, await commands[one]?.(context)] as const)
-  const program = subcommands({
-    name,
-    version,
-    description,
-    cmds: Object.fromEntries(await Promise.all(loaded)) as Record<string, Command>,
-    examples: [...examples],
-  })
+  const cmds = Object.fromEntries(await Promise.all(loaded)) as Record<string, Command>
+  const program = group({ name, version, description, cmds, examples: [...examples] })
 
   const options = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv
   if (argv.length === 0 || options.some(option => HELP.has(option))) {
@@ -54,57 +47,9 @@ export async function parseCommandLine<Context>(
     }
   }
   const parsed = await parse(program, argv)
-  if (parsed._tag === 'error') {
-    const { errors, partialValue } = parsed.error
-    throw wrongArguments([name, ...wordsOf(partialValue)], errors)
-  }
+  if (parsed._tag === 'error') throw wrongArguments(name, program, parsed.error)
   // Its type promises a wrapper around what the command's handler returns; it returns just that.
   return { run: async () => (await program.handler(parsed.value)) as unknown as Answer }
 }
 
 const HELP = new Set(['--help', '-h', '--version', '-v'])
-
-function unknownCommand(name: string, known: readonly string[]): MixosError {
-  return new MixosError('BAD_ARGUMENT', `unknown command ${JSON.stringify(name)}`, {
-    hint: didYouMean(name, known) ?? `commands: ${known.join(', ')}`,
-  })
-}
-
-/** The words that name a command, as far as they were understood: `cache`, `push`. */
-function wordsOf(parsed: unknown): string[] {
-  if (!isRecord(parsed) || typeof parsed.command !== 'string') return []
-  return [parsed.command, ...wordsOf(parsed.args)]
-}
-
-function wrongArguments(
-  words: readonly string[],
-  errors: readonly { readonly message: string; readonly nodes: readonly { raw: string }[] }[],
-): MixosError {
-  const told = errors.map(({ message, nodes }) =>
-    inOurWords(
-      message,
-      nodes.map(node => node.raw),
-    ),
-  )
-  return new MixosError('BAD_ARGUMENT', told.join('; '), {
-    hint: `see: ${words.join(' ')} --help`,
-  })
-}
-
-/** What the parser complains about, and the arguments that it is about. */
-function inOurWords(message: string, raw: readonly string[]): string {
-  const about = (what: string): string => (raw.length === 0 ? what : `${raw.join(' ')}: ${what}`)
-  const missing = /^no value provided for (.*)$/i.exec(message)?.[1]
-  if (missing === 'subcommand') return 'its command is missing'
-  if (missing !== undefined) return `${missing.toUpperCase()} is missing`
-  // Of a short option, it forgets the dash.
-  const [word = ''] = (raw[0] ?? '').split(' ')
-  const option = word.length === 1 ? `-${word}` : word
-  if (/^a value is missing$/i.test(message)) return `${option} needs a value`
-  if (/^too many times provided/i.test(message)) return `${option} can be given once`
-  if (/^expected to get a value, found a flag$/i.test(message)) return `${option} needs a value`
-  if (/^not a valid subcommand name/i.test(message)) return about('no such command')
-  return about(message === 'Unknown arguments' ? 'unknown argument' : lowerFirst(message))
-}
-
-const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)

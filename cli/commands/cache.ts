@@ -1,5 +1,5 @@
-import { subcommands } from 'cmd-ts'
 import type { Context } from '../context.ts'
+import { group } from '../group.ts'
 import { gc } from './cache/gc.ts'
 import { info } from './cache/info.ts'
 import { keygen } from './cache/keygen.ts'
@@ -10,7 +10,7 @@ import { trust } from './cache/trust.ts'
 import { verify } from './cache/verify.ts'
 
 export function cache(context: Context) {
-  return subcommands({
+  return group({
     name: 'cache',
     description: 'share what was built: nobody builds what a colleague has built',
     cmds: {

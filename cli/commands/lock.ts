@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { command, subcommands } from 'cmd-ts'
+import { command } from 'cmd-ts'
 import { pins as wanted } from '../../configs/pins.ts'
 import type { Pin } from '../../graph/lock.ts'
 import type { Change, SeedChange } from '../../store/pins/lock-changes.ts'
@@ -8,11 +8,12 @@ import { problemsOf } from '../../store/pins/lock-wanted.ts'
 import { jsonFlag, names } from '../args.ts'
 import { type Context, openHome } from '../context.ts'
 import { plural } from '../format.ts'
+import { group } from '../group.ts'
 import { readLock } from '../recipes.ts'
 import type { Answer } from '../report.ts'
 
 export function lock(context: Context) {
-  return subcommands({
+  return group({
     name: 'lock',
     description: 'look after flake-free.lock, the hashes of everything from outside',
     cmds: { check: check(context), update: update(context) },

@@ -1,11 +1,11 @@
-import { subcommands } from 'cmd-ts'
 import type { Context } from '../context.ts'
+import { group } from '../group.ts'
 import { keygen } from './repo/keygen.ts'
 import { serve } from './repo/serve.ts'
 import { sign } from './repo/sign.ts'
 
 export function repo(context: Context) {
-  return subcommands({
+  return group({
     name: 'repo',
     description: 'offer packages to running systems: a repository is a directory of static files',
     cmds: { keygen: keygen(context), sign: sign(context), serve: serve(context) },

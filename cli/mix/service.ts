@@ -1,4 +1,4 @@
-import { command, restPositionals, subcommands } from 'cmd-ts'
+import { command, restPositionals } from 'cmd-ts'
 import type { Machine } from '../../store/target/machine.ts'
 import {
   disable,
@@ -10,12 +10,13 @@ import {
 } from '../../store/target/services.ts'
 import { badArgument, jsonFlag, PackageName } from '../args.ts'
 import { table } from '../format.ts'
+import { group } from '../group.ts'
 import type { Answer } from '../report.ts'
 import type { MixContext } from './context.ts'
 import { openMachine } from './machine.ts'
 
 export function service(context: MixContext) {
-  return subcommands({
+  return group({
     name: 'service',
     description: 'list services, start them with the machine or not, restart them',
     cmds: {

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'ava'
 import { place } from '../helpers/run-cli.ts'
 
@@ -42,7 +43,31 @@ test('--version prints the version alone', async t => {
 const wrong: [string[], RegExp][] = [
   [['relize', 'iso'], /^error: unknown command "relize"\nhint: did you mean realize\?/],
   [['realize'], /^error: nothing to realize\nhint: /],
-  [['realize', 'iso', '--fast'], /^error: --fast: unknown argument\nhint: .*mixos realize --help/],
+  [
+    ['realize', 'iso', '--fast'],
+    /^error: unknown option --fast\nhint: see: mixos realize --help\n$/,
+  ],
+  [
+    ['realize', '--dryrun', 'iso'],
+    /^error: unknown option --dryrun\nhint: did you mean --dry-run\?/,
+  ],
+  [['realize', 'iso', '-jobs', '4'], /^error: unknown option -jobs\nhint: did you mean --jobs\?/],
+  [['realize', 'iso', '-x'], /^error: unknown option -x\nhint: see: mixos realize --help\n$/],
+  [['explain', 'iso', '-fx'], /^error: -f needs a value; unknown option -x\nhint: /],
+  [['graph', '--fetchs', 'iso'], /^error: unknown option --fetchs\nhint: did you mean --fetches\?/],
+  [
+    ['cache', 'push', 'iso', '--too', 'x'],
+    /^error: unknown option --too\nhint: did you mean --to\? see: mixos cache push --help\n$/,
+  ],
+  [
+    ['cache', 'trust', 'list', '--jsn'],
+    /^error: unknown option --jsn\nhint: did you mean --json\? see: mixos cache trust list --help\n$/,
+  ],
+  [['cache', 'psuh'], /^error: unknown command "cache psuh"\nhint: did you mean cache push\?/],
+  [['lock', 'frobnicate'], /^error: unknown command .*\nhint: commands: check, update\n$/],
+  [['lock'], /^error: mixos lock needs a command\nhint: commands: check, update; see: mixos lock/],
+  [['cache', 'push', 'iso'], /^error: --to is missing\nhint: see: mixos cache push --help\n$/],
+  [['--verbose', 'relize'], /^error: unknown command "relize"\nhint: did you mean realize\?/],
   [['realize', 'iso', '--jobs', '0'], /^error: --jobs 0: expected a whole number .* got "0"/],
   [['realize', 'iso', '--cores=-1'], /^error: --cores=-1: expected a whole number .* got "-1"/],
   [['realize', 'iso', '--cores', '1e3'], /got "1e3"/],
@@ -50,12 +75,12 @@ const wrong: [string[], RegExp][] = [
   [['realize', 'iso', 'busybox', '--out-link', 'x'], /^error: --out-link is one path/],
   [['graph', 'iso', '--format', 'svg'], /^error: --format svg: .*'tree', 'dot', 'json'/],
   [['graph'], /^error: NAME is missing/],
-  [['realize', 'iso', '-v'], /^error: .*unknown argument/],
+  [['realize', 'iso', '-v'], /^error: unknown option -v\n/],
   [['cache', 'serve', '.', '--address', ''], /^error: --address needs a value/],
   [['cache', 'serve', '.', '--address='], /^error: --address needs a value/],
-  [['explain', 'iso', 'busybox', 'musl'], /^error: musl: unknown argument/],
+  [['explain', 'iso', 'busybox', 'musl'], /^error: unknown argument musl\n/],
   [['boot', '--memory', '1'], /at least 64, got "1"/],
-  [['verify', 'iso'], /^error: iso: unknown argument/],
+  [['verify', 'iso'], /^error: unknown argument iso\n/],
 ]
 
 for (const [args, message] of wrong) {
@@ -66,3 +91,16 @@ for (const [args, message] of wrong) {
     t.regex(stderr, message)
   })
 }
+
+const ON_NODE = join(import.meta.dirname, '..', '..', 'cli', 'mix', 'on-node.ts')
+
+test('mix tells of wrong usage as mixos does', async t => {
+  const { mixos: mix } = place(t, { program: ON_NODE })
+  const option = await mix('install', 'web', '--yess')
+  t.is(option.code, 2)
+  t.regex(
+    option.stderr,
+    /^error: unknown option --yess\nhint: did you mean --yes\? see: mix install/,
+  )
+  t.regex((await mix('service', 'lsit')).stderr, /hint: did you mean service list\?/)
+})

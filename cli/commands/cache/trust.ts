@@ -1,11 +1,12 @@
-import { command, positional, string, subcommands } from 'cmd-ts'
+import { command, positional, string } from 'cmd-ts'
 import { jsonFlag } from '../../args.ts'
 import { type Context, requireHome } from '../../context.ts'
 import { plural } from '../../format.ts'
+import { group } from '../../group.ts'
 import type { Answer } from '../../report.ts'
 
 export function trust(context: Context) {
-  return subcommands({
+  return group({
     name: 'trust',
     description: 'say whose builds are believed',
     cmds: {
