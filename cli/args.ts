@@ -122,7 +122,17 @@ export const coresOption = optional({
   description: 'jobs that one step may run, as $BUILD_CORES (default: the number of CPUs)',
 })
 
-/** An argument that is wrong only together with others. */
+/** Reads an argument. What is wrong with its form is wrong with the command line. */
+export function readArgument<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof MixosError) throw badArgument(error.message, error.hint)
+    throw error
+  }
+}
+
+/** An argument that is wrong whatever the machine is like, and perhaps only together with others. */
 export function badArgument(message: string, hint?: string): MixosError {
   return new MixosError('BAD_ARGUMENT', message, { hint })
 }

@@ -151,7 +151,7 @@ async function authorities(
   const path = absolute(MIXOS_CACHE_CA, directory)
   const own = files.lstat(path)?.isDirectory() ? undefined : files.read(path)?.toString()
   if (!own?.includes('-----BEGIN CERTIFICATE-----'))
-    throw new MixosError('BAD_ARGUMENT', `MIXOS_CACHE_CA: ${path} holds no certificate`, {
+    throw new MixosError('SETTINGS_INVALID', `MIXOS_CACHE_CA: ${path} holds no certificate`, {
       hint: 'name a PEM file with the certificate of the authority, or of the server itself',
     })
   const { getCACertificates } = await import('node:tls')

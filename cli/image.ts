@@ -2,8 +2,8 @@ import { type FileHandle, open, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { isTargetPackage } from '../derivations/build-support/target-package.ts'
 import type { Derivation } from '../graph/derivation.ts'
+import { MixosError } from '../graph/error.ts'
 import type { Host } from '../store/host.ts'
-import { badArgument } from './args.ts'
 import type { Image } from './qemu.ts'
 
 interface Wanted {
@@ -15,7 +15,7 @@ interface Wanted {
   readonly keep: string | undefined
 }
 
-/** What a machine can start from. Throws BAD_ARGUMENT for anything else. */
+/** What a machine can start from. Throws OBJECT_INVALID for anything else. */
 export async function imageFrom(host: Host, { name, path, keep }: Wanted): Promise<Image> {
   const file = imageAt(host, { name, path })
   const medium = mediumOf(host, file)
@@ -35,7 +35,7 @@ export async function imageFrom(host: Host, { name, path, keep }: Wanted): Promi
   return { path: keep, medium, isKept: true }
 }
 
-/** Throws BAD_ARGUMENT for what can be told before anything is realized: an image may take an hour. */
+/** Throws OBJECT_INVALID or FILE_UNAVAILABLE for what can be told before anything is realized: an image may take an hour. */
 export function refuseHopeless(
   host: Host,
   drv: Derivation,
@@ -46,13 +46,15 @@ export function refuseHopeless(
   if (drv.name.endsWith('.iso')) throw keptCd(name)
   const parent = dirname(keep)
   if (host.files.lstat(host.files.realPath(parent) ?? parent)?.isDirectory()) return
-  throw badArgument(
-    `--keep ${keep}: there is no directory ${parent}`,
-    `make it: mkdir -p ${parent}`,
-  )
+  throw new MixosError('FILE_UNAVAILABLE', `--keep ${keep}: there is no directory ${parent}`, {
+    hint: `make it: mkdir -p ${parent}`,
+  })
 }
 
-const keptCd = (name: string) => badArgument(`--keep is for a disk, and ${name} is a CD`, TRY_DISK)
+const keptCd = (name: string) =>
+  new MixosError('OBJECT_INVALID', `--keep is for a disk, and ${name} is a CD`, {
+    hint: 'try: mixos boot disk --keep FILE',
+  })
 
 const CHUNK = 1 << 20
 
@@ -78,8 +80,6 @@ async function writeAll(target: FileHandle, bytes: Buffer, position: number): Pr
     done += (await target.write(bytes, done, bytes.length - done, position + done)).bytesWritten
   }
 }
-
-const TRY_DISK = 'try: mixos boot disk --keep FILE'
 
 /** The object, or the only image in it. */
 function imageAt({ files }: Host, { name, path }: Pick<Wanted, 'name' | 'path'>): string {
@@ -114,4 +114,6 @@ function mediumOf({ files }: Host, path: string): Image['medium'] | undefined {
 }
 
 const notAnImage = (name: string, why: string) =>
-  badArgument(`${name} is not an image: ${why}`, 'try: mixos boot iso')
+  new MixosError('OBJECT_INVALID', `${name} is not an image: ${why}`, {
+    hint: 'try: mixos boot iso',
+  })

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
+import { MixosError } from '../graph/error.ts'
 import type { SecretKey } from '../store/cache/keys.ts'
 import type { Host } from '../store/host.ts'
 import { userSettingsDirectory } from '../store/user-settings.ts'
-import { badArgument } from './args.ts'
 import { absolute, type Context } from './context.ts'
 
 const SUFFIX = '.secret'
@@ -26,11 +26,14 @@ export async function signingKey(
     : []
   const [only, second] = names
   if (only === undefined)
-    throw badArgument('there is no key to sign with', 'make one: mixos cache keygen NAME')
+    throw new MixosError('KEY_INVALID', 'there is no key to sign with', {
+      hint: 'make one: mixos cache keygen NAME; or name its file with --key',
+    })
   if (second !== undefined)
-    throw badArgument(
+    throw new MixosError(
+      'KEY_INVALID',
       `there are several keys to sign with in ${directory}: ${names.join(', ')}`,
-      `name one: --key ${join(directory, only)}`,
+      { hint: `name one: --key ${join(directory, only)}` },
     )
   return readSecretKey(host, join(directory, only))
 }
@@ -39,6 +42,8 @@ export async function signingKey(
 export function keysDirectory({ environment }: Context): string {
   const directory = userSettingsDirectory(environment)
   if (!directory)
-    throw badArgument('neither XDG_CONFIG_HOME nor HOME is set', 'name the file of the key')
+    throw new MixosError('SETTINGS_INVALID', 'neither XDG_CONFIG_HOME nor HOME is set', {
+      hint: 'name the file of the key',
+    })
   return join(directory, 'keys')
 }

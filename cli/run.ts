@@ -54,7 +54,7 @@ export async function realizeAll(
   })
 }
 
-/** Throws BAD_ARGUMENT or FILE_UNAVAILABLE where no link can be made: better now than after the builds. */
+/** Throws FILE_UNAVAILABLE where no link can be made: better now than after the builds. */
 function prepareLink(store: Store, link: string): void {
   checkLink(store, link)
   // It may be as it is to be.

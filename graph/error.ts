@@ -1,5 +1,6 @@
 /** Stable names for what a user can act on; wording may change, codes may not. */
 export type ErrorCode =
+  | 'ADDRESS_UNAVAILABLE'
   | 'BAD_ARGUMENT'
   | 'BUILD_FAILED'
   | 'BUILD_LIMIT'
@@ -35,6 +36,7 @@ export type ErrorCode =
   | 'SANDBOX_UNAVAILABLE'
   | 'SCRIPT_FAILED'
   | 'SERVICE_FAILED'
+  | 'SETTINGS_INVALID'
   | 'SIGNATURE_INVALID'
   | 'STEP_FAILED'
   | 'STORE_FOREIGN'

@@ -30,11 +30,11 @@ export async function addRoot(store: Store, link: string, path: StorePath): Prom
   }
 }
 
-/** Throws BAD_ARGUMENT where a root's link may not stand: in the store, and in place of all but a link to an object. */
+/** Throws FILE_UNAVAILABLE where a root's link may not stand: in the store, and in place of all but a link to an object. */
 export function checkLink({ host, directory }: Store, link: string): void {
   const { files } = host
   const refuse = (what: string): never => {
-    throw new MixosError('BAD_ARGUMENT', `${link} ${what}`, { hint: ELSEWHERE })
+    throw new MixosError('FILE_UNAVAILABLE', `${link} ${what}`, { hint: ELSEWHERE })
   }
   const existing = files.lstat(link)
   if (existing && !existing.isSymbolicLink()) refuse('exists and is not a link')

@@ -1,12 +1,11 @@
 import { resolve } from 'node:path'
 import { command, restPositionals } from 'cmd-ts'
-import { MixosError } from '../../graph/error.ts'
 import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
 import { parseRequirement } from '../../graph/version-range.ts'
 import { openMixpkg } from '../../store/target/mixpkg.ts'
 import { fetchMissing } from '../../store/target/perform-change.ts'
 import { type Candidate, candidateOf } from '../../store/target/plan-change.ts'
-import { PackageName } from '../args.ts'
+import { badArgument, PackageName, readArgument } from '../args.ts'
 import { change, changeFlags } from './changing.ts'
 import type { MixContext } from './context.ts'
 import { openMachine } from './machine.ts'
@@ -32,12 +31,11 @@ export function install(context: MixContext) {
     ],
     handler: async ({ wanted, ...flags }) => {
       if (wanted.length === 0) {
-        throw new MixosError('BAD_ARGUMENT', 'name at least one package', {
-          hint: 'try: mix search',
-        })
+        throw badArgument('nothing to install', 'find packages with: mix search TEXT')
       }
       const isFile = (text: string): boolean => text.endsWith('.mixpkg')
-      const named = wanted.filter(text => !isFile(text)).map(parseRequirement)
+      const names = wanted.filter(text => !isFile(text))
+      const named = readArgument(() => names.map(parseRequirement))
       const want = async () => {
         const local = await fromFiles(context, wanted.filter(isFile), flags)
         const those = local.map(({ name, version }) => parseRequirement(`${name}=${version}`))

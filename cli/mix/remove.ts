@@ -1,6 +1,5 @@
 import { command, flag, restPositionals } from 'cmd-ts'
-import { MixosError } from '../../graph/error.ts'
-import { PackageName } from '../args.ts'
+import { badArgument, PackageName } from '../args.ts'
 import { change, changeFlags } from './changing.ts'
 import type { MixContext } from './context.ts'
 
@@ -20,7 +19,7 @@ export function remove(context: MixContext) {
     examples: [{ description: 'no web server any more', command: 'mix remove nginx' }],
     handler: async ({ names, cascade, ...flags }) => {
       if (names.length === 0) {
-        throw new MixosError('BAD_ARGUMENT', 'name at least one package', { hint: 'try: mix list' })
+        throw badArgument('nothing to remove', 'list what is installed with: mix list')
       }
       return change(context, async () => ({ wish: { remove: names, cascade } }), flags)
     },

@@ -39,12 +39,12 @@ export type Verdict =
   | { readonly type: 'unsettled'; readonly claims: readonly Claim[] }
 
 /**
- * Throws BAD_ARGUMENT, naming `where`, for a threshold that all or none would reach, and for one key
+ * Throws SETTINGS_INVALID, naming `where`, for a threshold that all or none would reach, and for one key
  * listed twice, which would count for two.
  */
 export function trustPolicy({ keys, threshold }: TrustPolicy, where: string): TrustPolicy {
   const refuse = (what: string, hint: string): never => {
-    throw new MixosError('BAD_ARGUMENT', `${where}: ${what}`, { hint })
+    throw new MixosError('SETTINGS_INVALID', `${where}: ${what}`, { hint })
   }
   const names = new Map<KeyId, string>()
   for (const { name, id } of keys) {

@@ -51,8 +51,8 @@ export interface Serving {
 
 /**
  * Serves the files of a cache in a directory, and takes new ones from those who have the token. Safe beside
- * other processes that use the directory. Throws BAD_ARGUMENT for an address, a port, a key, a certificate, a token
- * or a directory that is of no use.
+ * other processes that use the directory. Throws ADDRESS_UNAVAILABLE for an address or a port,
+ * KEY_INVALID for a key or a certificate, SETTINGS_INVALID for a token and FILE_UNAVAILABLE for a directory that are of no use.
  */
 export async function serveCache(options: ServeOptions): Promise<Serving> {
   const { host, directory, uploadToken, signal } = options
@@ -162,7 +162,7 @@ function checkDirectory(
   const stats = files.lstat(`${directory}/.`)
   if (stats?.isDirectory() || (!stats && !files.lstat(directory) && isWritable)) return
   const what = stats || files.lstat(directory) ? 'is not a directory' : 'is not there'
-  throw new MixosError('BAD_ARGUMENT', `${directory} ${what}`, {
+  throw new MixosError('FILE_UNAVAILABLE', `${directory} ${what}`, {
     hint: 'name the directory of a cache, or make one with: mixos cache push',
   })
 }
@@ -173,7 +173,7 @@ function opened(open: () => WebServer): WebServer {
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException
     if (!code.startsWith('ERR_OSSL') && !code.startsWith('ERR_TLS')) throw error
-    throw new MixosError('BAD_ARGUMENT', `the key and the certificate are of no use: ${message}`, {
+    throw new MixosError('KEY_INVALID', `the key and the certificate are of no use: ${message}`, {
       hint: 'give both in PEM: the key, and the certificate that was made for it',
       cause: error,
     })
@@ -186,10 +186,14 @@ async function listening(server: WebServer, { address, port }: ServeOptions): Pr
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === undefined) throw error
-    throw new MixosError('BAD_ARGUMENT', `cannot listen on ${address} port ${port}: ${code}`, {
-      hint: code === 'EADDRINUSE' ? 'end the other server, or choose another port' : undefined,
-      cause: error,
-    })
+    throw new MixosError(
+      'ADDRESS_UNAVAILABLE',
+      `cannot listen on ${address} port ${port}: ${code}`,
+      {
+        hint: code === 'EADDRINUSE' ? 'end the other server, or choose another port' : undefined,
+        cause: error,
+      },
+    )
   }
 }
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { MixosError } from '../../graph/error.ts'
+import { type ErrorCode, MixosError } from '../../graph/error.ts'
 import { isCount, isRecord } from '../../graph/json.ts'
 import { didYouMean } from '../../graph/nearest.ts'
 import { shown } from '../../graph/shown.ts'
@@ -58,7 +58,7 @@ export function projectFile(project: string): string {
   return join(project, 'configs', 'caches.json')
 }
 
-/** Empty where there is no file. Throws BAD_ARGUMENT or KEY_INVALID, naming the file, the field and its value. */
+/** Empty where there is no file. Throws SETTINGS_INVALID or KEY_INVALID, naming the file, the field and its value. */
 export function readUserFile(host: Host, path: string): UserSettings {
   const form = { path, hint: USER_FORM }
   const data = readFields(host, form)
@@ -94,7 +94,7 @@ export function formatUserFile({ keys, data }: Pick<UserSettings, 'keys' | 'data
 const listOrNone = (data: unknown): unknown[] | undefined =>
   Array.isArray(data) ? data : undefined
 
-/** Empty where there is no file. Throws BAD_ARGUMENT, also where the project would choose whom to trust. */
+/** Empty where there is no file. Throws SETTINGS_INVALID, also where the project would choose whom to trust. */
 export function readProjectFile(host: Host, path: string): NamedCache[] {
   const form = { path, hint: PROJECT_FORM }
   const data = readFields(host, form)
@@ -107,7 +107,7 @@ export function readProjectFile(host: Host, path: string): NamedCache[] {
     if (at < 0) continue
     const where = at === 0 ? field : `caches[${at - 1}].${field}`
     throw new MixosError(
-      'BAD_ARGUMENT',
+      'SETTINGS_INVALID',
       `${path}: ${where}: a project may name caches, but never choose whom its users trust`,
       { hint: 'each user does so: mixos cache trust add NAME:KEY' },
     )
@@ -125,15 +125,18 @@ export function isAddress(text: unknown): text is string {
   return text.startsWith('/') || (/^[a-z][a-z0-9+.-]*:\/\/\S+$/.test(text) && URL.canParse(text))
 }
 
-/** The address, which can be opened. Throws BAD_ARGUMENT, naming `where`. */
-export function checkedAddress(address: string, where: string): string {
+/** The address, which can be opened. Throws an error of that code, naming `where`. */
+export function checkedAddress(
+  address: string,
+  { where, code }: { readonly where: string; readonly code: ErrorCode },
+): string {
   try {
     checkAddress(address)
     return address
   } catch (error) {
     if (!(error instanceof MixosError)) throw error
     const { message, hint } = error
-    throw new MixosError('BAD_ARGUMENT', `${where}: ${message}`, { hint, cause: error })
+    throw new MixosError(code, `${where}: ${message}`, { hint, cause: error })
   }
 }
 
@@ -171,7 +174,8 @@ function cachesOf(
     if (before !== undefined)
       return refuse(form, `${at}.url`, { expected: `another cache than ${before}`, got: url })
     seen.set(identityOf(url), at)
-    const address = checkedAddress(url, `${form.path}: ${at}.url`)
+    const where = `${form.path}: ${at}.url`
+    const address = checkedAddress(url, { where, code: 'SETTINGS_INVALID' })
     return { address, priority, at, fields }
   })
 }
@@ -210,11 +214,11 @@ function tokenOf(
   if (tokenVariable === undefined) return {}
   const where = `${path}: ${at}.tokenVariable`
   if (!/^https?:/.test(address))
-    throw new MixosError('BAD_ARGUMENT', `${where}: only web servers take tokens`, { hint })
+    throw new MixosError('SETTINGS_INVALID', `${where}: only web servers take tokens`, { hint })
   if (typeof tokenVariable === 'string' && VARIABLE.test(tokenVariable)) return { tokenVariable }
   // Not repeated: it may be the token itself.
   const message = `${where}: expected the name of an environment variable, such as TEAM_TOKEN`
-  throw new MixosError('BAD_ARGUMENT', message, { hint })
+  throw new MixosError('SETTINGS_INVALID', message, { hint })
 }
 
 const VARIABLE = /^[A-Z_][A-Z0-9_]*$/
@@ -228,7 +232,7 @@ function refuseTwice(keys: readonly PublicKey[], path: string): void {
       other.id === key.id
         ? `${other.name} and ${key.name} are the same key, ${key.id}`
         : `${key.name} is the name of two keys, ${other.id} and ${key.id}`
-    throw new MixosError('BAD_ARGUMENT', `${path}: keys[${index}]: ${what}`, {
+    throw new MixosError('SETTINGS_INVALID', `${path}: keys[${index}]: ${what}`, {
       hint: 'list each key once, under a name of its own',
     })
   }
@@ -243,7 +247,7 @@ function readFields(host: Host, form: Form): Fields | undefined {
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     const message = `${form.path}: it is not JSON: ${shown(error.message)}`
-    throw new MixosError('BAD_ARGUMENT', message, { hint: form.hint })
+    throw new MixosError('SETTINGS_INVALID', message, { hint: form.hint })
   }
 }
 
@@ -255,7 +259,7 @@ function readText(host: Host, { path }: Form): string | undefined {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'EACCES' && code !== 'EISDIR' && code !== 'ELOOP') throw error
-    throw new MixosError('BAD_ARGUMENT', `${path}: it cannot be read: ${code}`, {
+    throw new MixosError('SETTINGS_INVALID', `${path}: it cannot be read: ${code}`, {
       hint: 'make it a file that you may read, or remove it',
       cause: error,
     })
@@ -270,7 +274,7 @@ function refuseUnknown(
   if (unknown === undefined) return
   const message = `${path}: unknown field ${shown(unknown)}${at ? ` in ${at}` : ''}`
   const meant = didYouMean(unknown, allowed)
-  throw new MixosError('BAD_ARGUMENT', message, { hint: meant ? `${meant} ${hint}` : hint })
+  throw new MixosError('SETTINGS_INVALID', message, { hint: meant ? `${meant} ${hint}` : hint })
 }
 
 function listAt(
@@ -288,9 +292,13 @@ function refuse(
   { expected, got }: { expected: string; got: unknown },
 ): never {
   const found = withoutPasswords(shown(got))
-  throw new MixosError('BAD_ARGUMENT', `${path}: ${field}: expected ${expected}, got ${found}`, {
-    hint,
-  })
+  throw new MixosError(
+    'SETTINGS_INVALID',
+    `${path}: ${field}: expected ${expected}, got ${found}`,
+    {
+      hint,
+    },
+  )
 }
 
 const withoutPasswords = (json: string): string => json.replace(/:\/\/[^/?#"]*@/g, '://')

@@ -60,7 +60,8 @@ const FIRST = -1
 /**
  * The caches of the command line, of `$XDG_CONFIG_HOME/mixos/caches.json` and of the project. A cache that
  * several name is asked once, as the first of them has it; the user's rules for it hold whoever names it.
- * Throws BAD_ARGUMENT, or KEY_INVALID for a key, naming the file, the field and its value.
+ * Throws SETTINGS_INVALID, or KEY_INVALID for a key, naming the file, the field and its value, and BAD_ARGUMENT for an
+ * address of the command line.
  */
 export function cacheSettings(host: Host, options: SettingsOptions): CacheSettings {
   const { environment, project, addresses = [] } = options
@@ -102,7 +103,7 @@ export function listKeys(host: Host, environment: Environment): readonly PublicK
 }
 
 /**
- * Trusts a key from now on. False where it was trusted under that name before. Throws BAD_ARGUMENT, naming
+ * Trusts a key from now on. False where it was trusted under that name before. Throws SETTINGS_INVALID, naming
  * both, where its name is another key's, or the key has another name. Safe between processes.
  */
 export async function addKey(
@@ -130,7 +131,7 @@ export async function addKey(
 
 /**
  * Trusts a key no more, and gives it; rules that name it lose it. A cache for which too few keys are left is not asked.
- * Throws BAD_ARGUMENT where no key has that name. Safe between processes.
+ * Throws SETTINGS_INVALID where no key has that name. Safe between processes.
  */
 export async function removeKey(
   host: Host,
@@ -158,11 +159,11 @@ async function edit<T>(
 ): Promise<T> {
   const path = userFile(environment)
   if (path === undefined)
-    throw new MixosError('BAD_ARGUMENT', 'there is no place for trusted keys', {
+    throw new MixosError('SETTINGS_INVALID', 'there is no place for trusted keys', {
       hint: 'set HOME or XDG_CONFIG_HOME',
     })
   const refuse: Refuse = (what, hint) => {
-    throw new MixosError('BAD_ARGUMENT', `${path}: ${what}`, { hint })
+    throw new MixosError('SETTINGS_INVALID', `${path}: ${what}`, { hint })
   }
   const scratch = dirname(path)
   host.files.makeDirectory(scratch)
@@ -191,7 +192,7 @@ function userSettings(host: Host, environment: Environment): UserSettings {
 }
 
 function parsedAddress(address: string): string {
-  if (isAddress(address)) return checkedAddress(address, '--cache')
+  if (isAddress(address)) return checkedAddress(address, { where: '--cache', code: 'BAD_ARGUMENT' })
   throw new MixosError(
     'BAD_ARGUMENT',
     `--cache: ${JSON.stringify(withoutPassword(address))} is no address`,

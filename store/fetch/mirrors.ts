@@ -21,7 +21,7 @@ const PUBLIC: Mirrors = {
 /**
  * The mirrors of this machine: what the user set, then what its package managers use, then public
  * upstreams. The user's file is `$XDG_CONFIG_HOME/mixos/mirrors.json`, a list of base URLs by site:
- * `{ "debian": ["https://mirror.example/debian"] }`. Throws BAD_ARGUMENT, naming the file, for another form.
+ * `{ "debian": ["https://mirror.example/debian"] }`. Throws SETTINGS_INVALID, naming the file, for another form.
  */
 export function machineMirrors(host: Host, env: Environment): Mirrors {
   return joined(userMirrors(host, env), debianMirrors(host), npmMirrors(host, env), PUBLIC)
@@ -93,7 +93,7 @@ function userMirrors(host: Host, env: Environment): Mirrors {
 }
 
 function refused(path: string, problem: string): MixosError {
-  return new MixosError('BAD_ARGUMENT', `${path}: ${problem}`, {
+  return new MixosError('SETTINGS_INVALID', `${path}: ${problem}`, {
     hint: 'write it as { "debian": ["https://mirror.example/debian"] }, or remove it',
   })
 }

@@ -85,7 +85,7 @@ function sizeOf({ files }: Host, file: string, path: string): number {
   const stats = files.lstat(path)
   if (stats?.isFile()) return stats.size
   throw new MixosError(
-    'BAD_ARGUMENT',
+    'FILE_UNAVAILABLE',
     stats ? `${file} is not a file` : `there is no file ${file}`,
     { hint: 'name a file that mixos realize NAME.mixpkg made' },
   )

@@ -41,7 +41,7 @@ export function openRepository(host: Host, address: string, patience?: Patience)
   const scheme = schemeOf(address)
   if (scheme === undefined) return directoryStorage(host, address)
   if (['http', 'https'].includes(scheme)) return webStorage(host.network, address, patience)
-  throw new MixosError('BAD_ARGUMENT', `no repository is reached by ${scheme}://`, {
+  throw new MixosError('REPOSITORY_INVALID', `no repository is reached by ${scheme}://`, {
     hint: 'a repository is a path, or begins with http:// or https://',
   })
 }

@@ -94,7 +94,7 @@ export async function restart(
 ): Promise<Service> {
   requireService(machine, name)
   if (!isSupervised(machine, runDirectory(machine, name))) {
-    throw new MixosError('BAD_ARGUMENT', `the service ${name} is not enabled`, {
+    throw new MixosError('SERVICE_FAILED', `the service ${name} is not enabled`, {
       hint: `enable and start it with: mix service enable ${name}`,
     })
   }

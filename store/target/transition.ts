@@ -73,7 +73,7 @@ export async function transition(
 
 /**
  * Makes an older or newer generation current again, by default the one that the current one was made from, with its
- * files below `/etc`; also where the current one is damaged. Throws BAD_ARGUMENT for none of them.
+ * files below `/etc`; also where the current one is damaged. Throws NAME_UNKNOWN for none of them.
  */
 export async function rollBack(
   machine: Machine,
@@ -100,7 +100,7 @@ function numberOf(store: Store, wanted: number | undefined, current: number | un
   if (number !== undefined && numbers.includes(number)) return number
   const name = number ?? (current === undefined ? 'current' : `before ${current}`)
   const why = origin === undefined ? '' : `, from which ${current} was made`
-  throw new MixosError('BAD_ARGUMENT', `there is no generation ${name}${why}`, {
+  throw new MixosError('NAME_UNKNOWN', `there is no generation ${name}${why}`, {
     hint: `there are ${numbers.join(', ')}`,
   })
 }

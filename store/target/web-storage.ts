@@ -155,7 +155,11 @@ function nameOf(base: string): string {
     !url.search
   )
     return url.href.replace(/\/+$/, '')
-  throw new MixosError('BAD_ARGUMENT', 'the address of a repository is no URL of a web server', {
-    hint: 'for instance: https://packages.example/mixos',
-  })
+  throw new MixosError(
+    'REPOSITORY_INVALID',
+    'the address of a repository is no URL of a web server',
+    {
+      hint: 'for instance: https://packages.example/mixos',
+    },
+  )
 }

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { place } from '../helpers/run-cli.ts'
@@ -80,6 +80,14 @@ const wrong: [string[], RegExp][] = [
   [['cache', 'serve', '.', '--address='], /^error: --address needs a value/],
   [['explain', 'iso', 'busybox', 'musl'], /^error: unknown argument musl\n/],
   [['boot', '--memory', '1'], /at least 64, got "1"/],
+  [
+    ['cache', 'trust', 'add', 'alice'],
+    /^error: the argument: "alice…" has no NAME.*\nhint: write it as NAME:/,
+  ],
+  [['cache', 'keygen', 'A B'], /^error: invalid key name "A B"/],
+  [['cache', 'verify', 'ftp://x'], /^error: no cache is reached by ftp:/],
+  [['repo', 'sign', '--only', '--to', 'x'], /^error: --only needs the names of what to offer/],
+  [['repo', 'sign', 'jq', '--all', '--to', 'x'], /^error: --all and names exclude each other/],
   [['verify', 'iso'], /^error: unknown argument iso\n/],
 ]
 
@@ -92,6 +100,35 @@ for (const [args, message] of wrong) {
   })
 }
 
+const failing: [string[], RegExp][] = [
+  [['realize', 'isoo'], /^error: unknown package "isoo"/],
+  [['cache', 'push', 'iso', '--to', 'x', '-f', 'none.ts'], /^error: there is no recipe file/],
+  [['cache', 'trust', 'remove', 'alice'], /no key is named "alice"/],
+  [['cache', 'serve', 'none'], /none is not there/],
+  [['cache', 'serve', '.', '--tls-key', 'k', '--tls-cert', 'c'], /^error: there is no file k/],
+  [['cache', 'serve', '.', '--address', '192.0.2.1'], /^error: cannot listen on 192\.0\.2\.1/],
+  [['repo', 'serve', '.'], /is no repository/],
+  [['repo', 'sign', '--to', 'x'], /^error: nothing to sign/],
+]
+
+for (const [args, message] of failing) {
+  test(`what is not so on this machine exits with 1: mixos ${args.join(' ')}`, async t => {
+    const { code, stdout, stderr } = await place(t).mixos(...args)
+    t.is(code, 1)
+    t.is(stdout, '')
+    t.regex(stderr, message)
+  })
+}
+
+test('settings that are wrong are a failure, and no wrong usage', async t => {
+  const { config, mixos } = place(t)
+  mkdirSync(join(config, 'mixos'), { recursive: true })
+  writeFileSync(join(config, 'mixos', 'caches.json'), '{"cachs": []}')
+  const { code, stderr } = await mixos('cache', 'info')
+  t.is(code, 1)
+  t.regex(stderr, /caches\.json: unknown field "cachs"/)
+})
+
 const ON_NODE = join(import.meta.dirname, '..', '..', 'cli', 'mix', 'on-node.ts')
 
 test('mix tells of wrong usage as mixos does', async t => {
@@ -102,5 +139,8 @@ test('mix tells of wrong usage as mixos does', async t => {
     option.stderr,
     /^error: unknown option --yess\nhint: did you mean --yes\? see: mix install/,
   )
+  const range = await mix('install', 'web>>1')
+  t.is(range.code, 2)
+  t.regex(range.stderr, /expected a version after >/)
   t.regex((await mix('service', 'lsit')).stderr, /hint: did you mean service list\?/)
 })

@@ -73,7 +73,7 @@ test('realize --out-link leaves a file that is in its place alone', async t => {
   const { directory, mixos } = placeWithRecipes(t)
   writeFileSync(join(directory, 'result'), 'precious')
   const { code, stderr } = await mixos('realize', 'greeting', '--out-link', 'result', ...FILE)
-  t.is(code, 2)
+  t.is(code, 1)
   t.regex(stderr, /result exists and is not a link/)
   t.is(readFileSync(join(directory, 'result'), 'utf8'), 'precious')
 })
@@ -82,7 +82,7 @@ test('realize --out-link leaves a link to something else alone', async t => {
   const { directory, mixos } = placeWithRecipes(t)
   symlinkSync('/precious', join(directory, 'result'))
   const { code, stderr } = await mixos('realize', 'greeting', '--out-link', 'result', ...FILE)
-  t.is(code, 2)
+  t.is(code, 1)
   t.regex(stderr, /result is a link to \/precious, which is no object of a store/)
   t.is(readlinkSync(join(directory, 'result')), '/precious')
 })
@@ -91,7 +91,7 @@ test('realize --out-link makes no link in the store itself', async t => {
   const { home, mixos } = placeWithRecipes(t)
   const link = join(home, 'store', 'new', 'result')
   const { code, stderr } = await mixos('realize', 'greeting', '--out-link', link, ...FILE)
-  t.is(code, 2)
+  t.is(code, 1)
   t.regex(stderr, /result lies in the store itself/)
   t.false(existsSync(join(home, 'store', 'new')))
 })
@@ -263,7 +263,7 @@ test('what cannot be started is told of before anything is realized', async t =>
     [['disk', '--keep', 'nowhere/my.disk'], /^error: --keep .*: there is no directory .*nowhere/],
   ] as const) {
     const { code, stderr } = await mixos('boot', ...args)
-    t.is(code, 2)
+    t.is(code, 1)
     t.regex(stderr, message)
   }
   t.deepEqual(existsSync(home) ? readdirSync(join(home, 'store')) : [], [])

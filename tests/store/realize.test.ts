@@ -239,7 +239,10 @@ test('a failure is told of before a link that cannot be made, and all others are
   const failing = realizing(store, [one, bad, two], { links, keepGoing: true })
   t.is((await t.throwsAsync<MixosError>(failing)).code, 'DERIVATION_INVALID')
   t.true(store.hostPath('x' as never).startsWith(join(readlinkSync(at('two')), '..')))
-  t.is((await t.throwsAsync<MixosError>(realizing(store, [one], { links }))).code, 'BAD_ARGUMENT')
+  t.is(
+    (await t.throwsAsync<MixosError>(realizing(store, [one], { links }))).code,
+    'FILE_UNAVAILABLE',
+  )
 })
 
 test('what was collected meanwhile is made again, also by the same store', async t => {

@@ -75,14 +75,14 @@ test('a link to any object is replaced, but never a file, a directory or a link 
   t.is(readlinkSync(link), store.hostPath(path))
   symlinkSync('/elsewhere', join(directory, 'other'))
   await t.throwsAsync(addRoot(store, join(directory, 'other'), path), {
-    code: 'BAD_ARGUMENT',
+    code: 'FILE_UNAVAILABLE',
     message: /is a link to \/elsewhere, which is no object of a store$/,
   })
   const file = join(directory, 'file')
   writeFileSync(file, 'text')
   for (const taken of [file, directory]) {
     await t.throwsAsync(addRoot(store, taken, path), {
-      code: 'BAD_ARGUMENT',
+      code: 'FILE_UNAVAILABLE',
       message: /exists and is not a link$/,
     })
   }

@@ -30,7 +30,8 @@ interface Args {
 }
 
 async function run(context: Context, args: Args): Promise<Answer> {
-  if (args.names.length === 0) throw badArgument('nothing to pull', 'name a package')
+  if (args.names.length === 0)
+    throw badArgument('nothing to pull', 'name a package: mixos cache pull iso')
   const packages = await loadPackages(context, args)
   const named = namedPackages(packages, args.names)
   const store = await openHome(context)

@@ -1,4 +1,5 @@
 import { command, option, string } from 'cmd-ts'
+import { MixosError } from '../../../graph/error.ts'
 import type { Pushed } from '../../../store/cache/push.ts'
 import {
   badArgument,
@@ -73,10 +74,9 @@ async function run(context: Context, args: Args): Promise<Answer> {
     const isHere = new Set(traces.map(({ derivation }) => derivation))
     const missing = [...named].find(([, drv]) => !isHere.has(hashDerivation(drv)))
     if (missing)
-      throw badArgument(
-        `${missing[0]} is not realized`,
-        `first run: ${realizeCommand([missing[0]], args)}`,
-      )
+      throw new MixosError('OBJECT_UNKNOWN', `${missing[0]} is not realized`, {
+        hint: `first run: ${realizeCommand([missing[0]], args)}`,
+      })
     return push(store, storage, traces, { key, lifetime, signal, report })
   }
   try {

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { command } from 'cmd-ts'
+import { MixosError } from '../../../graph/error.ts'
 import { badArgument, pathOption } from '../../args.ts'
 import { absolute, type Context } from '../../context.ts'
 import type { Answer } from '../../report.ts'
@@ -78,7 +79,7 @@ function tlsOf(
     throw badArgument('https needs both --tls-key and --tls-cert')
   const texts = [key, cert].map(path => {
     const text = read(path)
-    if (text === undefined) throw badArgument(`there is no file ${path}`)
+    if (text === undefined) throw new MixosError('FILE_UNAVAILABLE', `there is no file ${path}`)
     return text
   })
   return { key: texts[0] as string, cert: texts[1] as string }

@@ -1,5 +1,5 @@
 import { command, positional, string } from 'cmd-ts'
-import { jsonFlag } from '../../args.ts'
+import { jsonFlag, readArgument } from '../../args.ts'
 import { type Context, requireHome } from '../../context.ts'
 import { plural } from '../../format.ts'
 import { group } from '../../group.ts'
@@ -33,7 +33,7 @@ function add({ environment }: Context) {
     examples: [{ description: 'as keygen printed it', command: 'mixos cache trust add alice:KEY' }],
     handler: async ({ key: text }): Promise<Answer> => {
       const { host, settings, keys } = await modules()
-      const key = keys.parsePublicKey(text, 'the argument')
+      const key = readArgument(() => keys.parsePublicKey(text, 'the argument'))
       const isNew = await settings.addKey(host, environment, key)
       return {
         text: isNew ? `trusted: ${key.name} (${key.id})` : `${key.name} is trusted already`,

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { command } from 'cmd-ts'
-import { badArgument } from '../../args.ts'
+import { MixosError } from '../../../graph/error.ts'
 import { absolute, type Context } from '../../context.ts'
 import type { Answer } from '../../report.ts'
 import { LOOPBACK, requestLog, saveMemory, servingArgs } from '../../serving.ts'
@@ -40,9 +40,10 @@ async function run(context: Context, args: Args): Promise<Answer> {
   const { signal, report } = context
   const directory = absolute(args.directory, context.directory)
   if (!host.files.lstat(join(directory, TIMESTAMP)))
-    throw badArgument(
+    throw new MixosError(
+      'REPOSITORY_INVALID',
       `${directory} is no repository: it has no ${TIMESTAMP}`,
-      `make it one: mixos repo sign NAME --to ${directory}`,
+      { hint: `make it one: mixos repo sign NAME --to ${directory}` },
     )
   saveMemory()
   const serving = await serveCache({

@@ -1,8 +1,10 @@
+import { join } from 'node:path'
 import { array, command, flag, multioption, option, string } from 'cmd-ts'
-
 import type { Derivation } from '../../../graph/derivation.ts'
+import { MixosError } from '../../../graph/error.ts'
 import type { PackageSet } from '../../../graph/package-set.ts'
 import type { StorePath } from '../../../graph/store-path.ts'
+import { TIMESTAMP } from '../../../store/repository/layout.ts'
 import { schemeOf } from '../../../store/scheme.ts'
 import type { Store } from '../../../store/store.ts'
 import {
@@ -86,16 +88,12 @@ async function run(context: Context, args: Args): Promise<Answer> {
       import('../../../store/cache/keys.ts'),
       import('../../../store/using-store.ts'),
     ])
-  if (schemeOf(args.to) !== undefined)
-    throw badArgument(
-      `--to is a directory of this machine, got ${args.to}`,
-      'sign there, and copy the directory to where it is served from',
-    )
+  checkArguments(args)
   const named = await chosen(context, args)
   const store = await openHome(context)
   const { host } = store
   const directory = absolute(args.to, context.directory)
-  checkSomething(store, { named, directory, only: args.only })
+  if (named.size === 0) checkSomething(store, directory)
   const keys = readKeys()
   const sign = async (): Promise<Answer> => {
     const {
@@ -124,11 +122,27 @@ async function run(context: Context, args: Args): Promise<Answer> {
   function readKeys() {
     const from = repositoryKeysDirectory(context, args.keys)
     if (!host.files.lstat(from))
-      throw badArgument(`there are no keys in ${from}`, 'make them: mixos repo keygen')
+      throw new MixosError('KEY_INVALID', `there are no keys in ${from}`, {
+        hint: 'make them: mixos repo keygen',
+      })
     const keys = readRepositoryKeys(host, from)
     const old = args.oldRootKeys.map(path => readSecretKey(host, absolute(path, context.directory)))
     return { ...keys, root: [...keys.root, ...old] }
   }
+}
+
+function checkArguments(args: Args): void {
+  if (schemeOf(args.to) !== undefined)
+    throw badArgument(
+      `--to is a directory of this machine, got ${args.to}`,
+      'sign there, and copy the directory to where it is served from',
+    )
+  if (args.all && args.names.length > 0) throw badArgument('--all and names exclude each other')
+  if (args.only && !args.all && args.names.length === 0)
+    throw badArgument(
+      '--only needs the names of what to offer',
+      `name a package: mixos repo sign openssh --only --to ${args.to}`,
+    )
 }
 
 /** The root's stays: it is replaced by whoever ships the system. */
@@ -140,7 +154,6 @@ async function chosen(context: Context, args: Args): Promise<ReadonlyMap<string,
   if (!args.all && args.names.length === 0) return new Map()
   const packages = await loadPackages(context, args)
   if (!args.all) return namedPackages(packages, args.names)
-  if (args.names.length > 0) throw badArgument('--all and names exclude each other')
   return namedPackages(packages, await targetPackages(packages))
 }
 
@@ -148,26 +161,14 @@ async function targetPackages(packages: PackageSet): Promise<string[]> {
   const { isTargetPackage } = await import('../../../derivations/build-support/target-package.ts')
   const found = packages.names.filter(name => isTargetPackage(packages.get(name)))
   if (found.length > 0) return found
-  throw badArgument('no recipe defines a package for running systems', 'name packages instead')
+  throw new MixosError('NAME_UNKNOWN', 'no recipe defines a package for running systems')
 }
 
-function checkSomething(
-  { host }: Store,
-  {
-    named,
-    directory,
-    only,
-  }: { named: ReadonlyMap<string, unknown>; directory: string; only: boolean },
-): void {
-  if (named.size > 0) return
-  const isThere = host.files.lstat(`${directory}/tuf/timestamp.json`) !== undefined
-  if (isThere && !only) return
-  throw badArgument(
-    isThere
-      ? '--only needs the names of what to offer'
-      : `nothing to sign: ${directory} offers nothing yet`,
-    `name a package: mixos repo sign openssh --to ${directory}`,
-  )
+function checkSomething({ host }: Store, directory: string): void {
+  if (host.files.lstat(join(directory, TIMESTAMP))) return
+  throw new MixosError('REPOSITORY_INVALID', `nothing to sign: ${directory} offers nothing yet`, {
+    hint: `name a package: mixos repo sign openssh --to ${directory}`,
+  })
 }
 
 /** All that are missing are named at once. Realizes nothing: that can take hours. */
@@ -184,8 +185,9 @@ async function objectsOf(
     return path ?? []
   })
   if (missing.length === 0) return paths
-  throw badArgument(
+  throw new MixosError(
+    'OBJECT_UNKNOWN',
     `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} not realized`,
-    `first run: ${realizeCommand(missing, args)}`,
+    { hint: `first run: ${realizeCommand(missing, args)}` },
   )
 }

@@ -5,15 +5,15 @@ const SHORTEST = 16
 
 /**
  * Tells whether an Authorization header has the token, in a time that does not depend on how much of it is right.
- * Throws BAD_ARGUMENT for a token that can be guessed or cannot be sent.
+ * Throws SETTINGS_INVALID for a token that can be guessed or cannot be sent.
  */
 export function tokenCheck(token: string): (authorization: string | undefined) => boolean {
   if (!/^[\x21-\x7e]+$/.test(token)) {
-    throw new MixosError('BAD_ARGUMENT', 'a token is printable characters without spaces')
+    throw new MixosError('SETTINGS_INVALID', 'a token is printable characters without spaces')
   }
   if (token.length < SHORTEST) {
     throw new MixosError(
-      'BAD_ARGUMENT',
+      'SETTINGS_INVALID',
       `the upload token has ${token.length} characters, fewer than ${SHORTEST}`,
       { hint: 'make one with, for instance: openssl rand -hex 16' },
     )

@@ -97,7 +97,7 @@ function proxyOf(env: Environment, name: string): string {
   const url = value.includes('://') ? value : `http://${value}`
   if (URL.canParse(url)) return url
   // The value may hold a password.
-  throw new MixosError('BAD_ARGUMENT', `the environment's ${name} is no URL`, {
+  throw new MixosError('SETTINGS_INVALID', `the environment's ${name} is no URL`, {
     hint: `for instance: ${name}=http://proxy.example:3128`,
   })
 }

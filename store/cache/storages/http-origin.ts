@@ -41,7 +41,7 @@ export function httpOrigin(
   { url: home, token }: { url: URL; token?: string | undefined },
 ): HttpOrigin {
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
-    throw new MixosError('BAD_ARGUMENT', 'a token is printable characters without spaces')
+    throw new MixosError('SETTINGS_INVALID', 'a token is printable characters without spaces')
   }
   const credentials: Record<string, string> =
     token === undefined ? {} : { authorization: `Bearer ${token}` }

@@ -240,7 +240,7 @@ test('whatever a file of settings holds, it is read or refused with a name', t =
     fc.property(fc.boolean(), change, (isUser, change) => {
       writeFileSync(user, isUser ? change(honest.user) : honest.user)
       writeFileSync(own, isUser ? honest.project : change(honest.project))
-      const codes = ['BAD_ARGUMENT', 'KEY_INVALID']
+      const codes = ['SETTINGS_INVALID', 'KEY_INVALID']
       const environment = { XDG_CONFIG_HOME: home }
       const read = attempt(t, codes, () => cacheSettings(nodeHost, { environment, project }))
       for (const { policy } of read?.caches ?? []) {

@@ -147,7 +147,7 @@ for (const [what, keys, threshold, message] of [
 ] as const) {
   test(`a policy of ${what} is refused`, t => {
     t.throws(() => trustPolicy({ keys, threshold }, 'caches[0]'), {
-      code: 'BAD_ARGUMENT',
+      code: 'SETTINGS_INVALID',
       message: `caches[0]: ${message}`,
     })
   })

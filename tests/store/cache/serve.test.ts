@@ -828,16 +828,20 @@ test('what cannot be served is an error that says why', async t => {
   const first = await serveCache(options)
   t.teardown(() => first.close())
   const port = Number(new URL(first.url).port)
-  for (const [change, message] of [
-    [{ port }, /cannot listen on 127.0.0.1 port \d+: EADDRINUSE/],
-    [{ address: '192.0.2.1' }, /cannot listen on 192.0.2.1 port 0: EADDRNOTAVAIL/],
-    [{ directory: join(directory, 'file') }, /file is not a directory/],
-    [{ directory: join(directory, 'absent') }, /absent is not there/],
-    [{ uploadToken: 'short' }, /has 5 characters, fewer than 16/],
-    [{ uploadToken: 'with spaces in the middle' }, /printable/],
-    [{ tls: { key: 'x', cert: 'y' } }, /the key and the certificate are of no use/],
+  for (const [code, change, message] of [
+    ['ADDRESS_UNAVAILABLE', { port }, /cannot listen on 127.0.0.1 port \d+: EADDRINUSE/],
+    [
+      'ADDRESS_UNAVAILABLE',
+      { address: '192.0.2.1' },
+      /cannot listen on 192.0.2.1 port 0: EADDRNOTAVAIL/,
+    ],
+    ['FILE_UNAVAILABLE', { directory: join(directory, 'file') }, /file is not a directory/],
+    ['FILE_UNAVAILABLE', { directory: join(directory, 'absent') }, /absent is not there/],
+    ['SETTINGS_INVALID', { uploadToken: 'short' }, /has 5 characters, fewer than 16/],
+    ['SETTINGS_INVALID', { uploadToken: 'with spaces in the middle' }, /printable/],
+    ['KEY_INVALID', { tls: { key: 'x', cert: 'y' } }, /the key and the certificate are of no use/],
   ] as const) {
-    await t.throwsAsync(serveCache({ ...options, ...change }), { code: 'BAD_ARGUMENT', message })
+    await t.throwsAsync(serveCache({ ...options, ...change }), { code, message })
   }
 })
 

@@ -80,7 +80,7 @@ for (const address of [
 
 test('a token that could not be sent is refused', async t => {
   const open = openStorage('http://a.example', { ...options, token: 'a\nb' })
-  await t.throwsAsync(open, { code: 'BAD_ARGUMENT', message: /token/ })
+  await t.throwsAsync(open, { code: 'SETTINGS_INVALID', message: /token/ })
 })
 
 test('a storage that was never used is closed without more', async t => {

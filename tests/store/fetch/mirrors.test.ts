@@ -85,10 +85,10 @@ for (const [what, text] of [
   ['a URL where a list belongs', '{ "debian": "https://x.example" }'],
   ['no URL', '{ "debian": ["x.example/debian"] }'],
 ] as const) {
-  test(`a mirrors.json with ${what} is BAD_ARGUMENT, and named`, t => {
+  test(`a mirrors.json with ${what} is SETTINGS_INVALID, and named`, t => {
     const host = holding({ '/config/mixos/mirrors.json': text })
     t.throws(() => machineMirrors(host, { XDG_CONFIG_HOME: '/config' }), {
-      code: 'BAD_ARGUMENT',
+      code: 'SETTINGS_INVALID',
       message: /^\/config\/mixos\/mirrors\.json: /,
     })
   })

@@ -313,7 +313,7 @@ test('what is no package, cut off, or not there is refused', async t => {
   t.regex(await refusal(t, at('noise', gzipSync(Buffer.alloc(5000, 'noise')))), /damaged header/)
   const store = newStore(t)
   const absent = await t.throwsAsync<MixosError>(open(store, join(directory, 'absent')))
-  t.is(absent.code, 'BAD_ARGUMENT')
+  t.is(absent.code, 'FILE_UNAVAILABLE')
   symlinkSync(file, join(directory, 'link'))
   ;(await open(store, join(directory, 'link'))).discard()
   t.regex((await t.throwsAsync(open(store, directory))).message, /is not a file/)

@@ -91,7 +91,7 @@ test('disabling hides a service from the supervisor before it is shut down', asy
 test('only an enabled service is restarted', async t => {
   const { machine, ran } = setUp(t, ['web'])
   await t.throwsAsync(restart(machine, 'web', options), {
-    code: 'BAD_ARGUMENT',
+    code: 'SERVICE_FAILED',
     message: 'the service web is not enabled',
   })
   await enable(machine, 'web', options)

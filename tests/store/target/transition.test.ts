@@ -74,7 +74,7 @@ test('rolling back goes to what the current generation was made from, not to wha
   // Of those that stay, none is what 3 was made from.
   await removeGeneration(machine.store, 1)
   await t.throwsAsync(rollBack(machine, undefined, watching()), {
-    code: 'BAD_ARGUMENT',
+    code: 'NAME_UNKNOWN',
     message: 'there is no generation 1, from which 3 was made',
   })
 })
@@ -136,10 +136,10 @@ for (const [how, lose] of Object.entries(losses)) {
 test('rolling back to what is not there names what is', async t => {
   const { machine } = await setUp(t, {})
   await t.throwsAsync(rollBack(machine, 7, watching()), {
-    code: 'BAD_ARGUMENT',
+    code: 'NAME_UNKNOWN',
     message: 'there is no generation 7',
   })
-  await t.throwsAsync(rollBack(machine, undefined, watching()), { code: 'BAD_ARGUMENT' })
+  await t.throwsAsync(rollBack(machine, undefined, watching()), { code: 'NAME_UNKNOWN' })
 })
 
 test('files below etc are links into the profile, and those of the user copies; both go with the package', async t => {
