@@ -5,6 +5,7 @@ import { jsonFlag } from '../args.ts'
 import { type Context, requireHome } from '../context.ts'
 import { bytes, plural } from '../format.ts'
 import type { Answer } from '../report.ts'
+import { waitingForOthers } from '../waiting.ts'
 
 export function gc(context: Context) {
   return command({
@@ -22,11 +23,9 @@ export function gc(context: Context) {
       },
     ],
     handler: async ({ dryRun }): Promise<Answer> => {
-      const { signal, report } = context
       const store = await requireHome(context)
-      const onWait = () =>
-        report({ type: 'warning', message: 'waiting for other processes that use the store' })
-      const garbage = dryRun ? garbageOf(store) : await collect(store, { signal, onWait })
+      const options = { signal: context.signal, onWait: waitingForOthers(context) }
+      const garbage = dryRun ? garbageOf(store) : await collect(store, options)
       const { objects, leftovers } = garbage
       const listed = dryRun ? [...objects.map(path => store.hostPath(path)), ...leftovers] : []
       const sum = `${plural(objects.length, 'object')} of ${bytes(garbage.bytes)} and ${plural(leftovers.length, 'leftover')}`

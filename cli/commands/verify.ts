@@ -6,6 +6,7 @@ import { jsonFlag } from '../args.ts'
 import { type Context, requireHome } from '../context.ts'
 import type { Answer } from '../report.ts'
 import { verifyAnswer } from '../verify-answer.ts'
+import { waitingForOthers } from '../waiting.ts'
 
 export function verify(context: Context) {
   return command({
@@ -29,9 +30,7 @@ export function verify(context: Context) {
       const { signal, report } = context
       const store = await requireHome(context)
       const onProgress = (progress: Progress): void => report({ type: 'verifying', ...progress })
-      const onWait = (): void =>
-        report({ type: 'warning', message: 'waiting until nothing realizes' })
-      const options = { signal, onProgress, onWait }
+      const options = { signal, onProgress, onWait: waitingForOthers(context) }
       const verified = drop
         ? await dropDamaged(store, options)
         : await usingStore(store, context, () => verifyStore(store, options))

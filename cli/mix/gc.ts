@@ -5,6 +5,7 @@ import { forgetGenerations, noteForgotten, oldGenerations } from '../../store/ta
 import { countType, jsonFlag, optional } from '../args.ts'
 import { bytes, plural } from '../format.ts'
 import type { Answer } from '../report.ts'
+import { waitingForOthers } from '../waiting.ts'
 import type { MixContext } from './context.ts'
 import { openMachine } from './machine.ts'
 
@@ -29,7 +30,8 @@ export function gc(context: MixContext) {
       const old = keep === undefined ? [] : oldGenerations(machine, keep)
       const forgotten = new Set(old.map(number => generationLink(store, number)))
       if (keep !== undefined && !dryRun) await forgetGenerations(machine, keep, context)
-      const garbage = dryRun ? garbageOf(store, forgotten) : await collect(store, context)
+      const options = { signal: context.signal, onWait: waitingForOthers(context) }
+      const garbage = dryRun ? garbageOf(store, forgotten) : await collect(store, options)
       // After that, since it takes space; also where nothing was forgotten, since one that was cut off has not come to it.
       if (keep !== undefined && !dryRun) await noteForgotten(machine, context)
       const sum = `${plural(garbage.objects.length, 'object')} of ${bytes(garbage.bytes)}`
