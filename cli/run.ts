@@ -124,5 +124,5 @@ function toolsOf(packages: PackageSet): Tools {
 
 async function mirrorsOf(context: Context, { host }: Store): Promise<Mirrors> {
   const { machineMirrors, withArchive } = await import('../store/fetch/mirrors.ts')
-  return withArchive(machineMirrors(host, context.environment), readLock(context))
+  return withArchive(machineMirrors(host, context.environment, context.report), readLock(context))
 }

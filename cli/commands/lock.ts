@@ -93,7 +93,7 @@ async function writeUpdated(context: Context, names: readonly string[]): Promise
       lockText,
       wanted,
       names,
-      mirrors: machineMirrors(host, context.environment),
+      mirrors: machineMirrors(host, context.environment, report),
       scratch: layout.scratch,
       signal,
       report,

@@ -2,6 +2,8 @@ import { join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import { parseJsonObject } from '../../graph/json.ts'
 import type { Lock } from '../../graph/lock.ts'
+import { didYouMean } from '../../graph/nearest.ts'
+import type { Report } from '../event.ts'
 import type { Host } from '../host.ts'
 import { userSettingsDirectory } from '../user-settings.ts'
 
@@ -17,14 +19,20 @@ const PUBLIC: Mirrors = {
   gnu: ['https://ftpmirror.gnu.org/', 'https://ftp.gnu.org/gnu/'],
   kernel: ['https://cdn.kernel.org/pub/'],
 }
+const SITES = ['debian', ...Object.keys(PUBLIC), 'npm']
 
 /**
  * The mirrors of this machine: what the user set, then what its package managers use, then public
  * upstreams. The user's file is `$XDG_CONFIG_HOME/mixos/mirrors.json`, a list of base URLs by site:
- * `{ "debian": ["https://mirror.example/debian"] }`. Throws SETTINGS_INVALID, naming the file, for another form.
+ * `{ "debian": ["https://mirror.example/debian"] }`. Throws SETTINGS_INVALID, naming the file, for another form,
+ * and warns of a site that may be misspelled: recipes of the user's may have sites of their own.
  */
-export function machineMirrors(host: Host, env: Environment): Mirrors {
-  return joined(userMirrors(host, env), debianMirrors(host), npmMirrors(host, env), PUBLIC)
+export function machineMirrors(
+  host: Host,
+  env: Environment,
+  report: Report = () => undefined,
+): Mirrors {
+  return joined(userMirrors(host, env, report), debianMirrors(host), npmMirrors(host, env), PUBLIC)
 }
 
 /** Any URL as URLs that can be fetched; a mirror URL without a known mirror stays as it is. */
@@ -75,7 +83,7 @@ function joined(...all: readonly Mirrors[]): Mirrors {
   return sites
 }
 
-function userMirrors(host: Host, env: Environment): Mirrors {
+function userMirrors(host: Host, env: Environment, report: Report): Mirrors {
   const directory = userSettingsDirectory(env)
   if (!directory) return {}
   const path = join(directory, 'mirrors.json')
@@ -88,6 +96,10 @@ function userMirrors(host: Host, env: Environment): Mirrors {
     if (!Array.isArray(bases) || !bases.every(isBase)) {
       throw refused(path, `${JSON.stringify(site)} is not a list of URLs`)
     }
+    const hint = SITES.includes(site) ? undefined : didYouMean(site, SITES)
+    if (hint === undefined) continue
+    const message = `${path}: ${JSON.stringify(site)} is none of the sites ${SITES.join(', ')}`
+    report({ type: 'warning', message, hint })
   }
   return data as Mirrors
 }

@@ -1,5 +1,6 @@
 import test from 'ava'
 import { parseLock } from '../../../graph/lock.ts'
+import type { Event } from '../../../store/event.ts'
 import { expandUrl, machineMirrors, parseStamp, withArchive } from '../../../store/fetch/mirrors.ts'
 import type { Host } from '../../../store/host.ts'
 import { nodeHost } from '../../../store/hosts/node.ts'
@@ -93,6 +94,20 @@ for (const [what, text] of [
     })
   })
 }
+
+test('a site that may be misspelled is named with those that there are, and one of its own is not', t => {
+  const config = { debain: ['https://x.example'], team: ['https://y.example'] }
+  const host = holding({ '/config/mixos/mirrors.json': JSON.stringify(config) })
+  const events: Event[] = []
+  machineMirrors(host, { XDG_CONFIG_HOME: '/config' }, event => events.push(event))
+  t.deepEqual(events, [
+    {
+      type: 'warning',
+      message: '/config/mixos/mirrors.json: "debain" is none of the sites debian, gnu, kernel, npm',
+      hint: 'did you mean debian?',
+    },
+  ])
+})
 
 test("npm's registry is that of the environment, else of the user, else of the machine", t => {
   const files = {
