@@ -52,16 +52,29 @@ export const ForwardArgument: Type<string, { readonly host: number; readonly gue
   },
 }
 
-/** An option that may be left out. cmd-ts takes its bare name for "left out"; here that is an error. */
-export function optional<T>(spec: {
+interface OptionSpec<T> {
   readonly long: string
   readonly short?: string
   readonly type: Type<string, T>
   readonly description: string
-}): Parser<T | undefined> {
+}
+
+export function required<T>(spec: OptionSpec<T>): Parser<T> {
+  return withValue(option(spec), spec)
+}
+
+/** An option that may be left out. */
+export function optional<T>(spec: OptionSpec<T>): Parser<T | undefined> {
   const type: Type<string, T | undefined> = { ...spec.type, defaultValue: () => undefined }
-  const parser = option({ ...spec, type })
-  const names = [spec.long, spec.short]
+  return withValue(option({ ...spec, type }), spec)
+}
+
+/** cmd-ts takes the bare name of an option for "left out"; here that is an error. */
+function withValue<T>(
+  parser: Parser<T>,
+  { long, short }: Pick<OptionSpec<T>, 'long' | 'short'>,
+): Parser<T> {
+  const names = [long, short]
   return {
     ...parser,
     async parse(context) {

@@ -4,16 +4,34 @@ import { mixpkg } from '../derivations/build-support/mixpkg.ts'
 import type { Derivation } from '../graph/derivation.ts'
 import { MixosError } from '../graph/error.ts'
 import { type Lock, parseLock } from '../graph/lock.ts'
+import { didYouMean } from '../graph/nearest.ts'
 import { type Definitions, type PackageSet, packageSet } from '../graph/package-set.ts'
 import { absolute, type Context } from './context.ts'
 
-/** Every package that a command knows by name: the project's, and those of a recipe file. */
+/**
+ * Every package that a command knows by name: the project's, and those of a recipe file. What `get` throws is for
+ * whoever typed the name.
+ */
 export async function loadPackages(
   context: Context,
   { file }: { readonly file: string | undefined },
 ): Promise<PackageSet> {
   const own = file === undefined ? {} : await readRecipeFile(context, file)
-  return packageSet(await projectPackages(context), own)
+  const packages = packageSet(await projectPackages(context), own)
+  const { names } = packages
+  const hint =
+    file === undefined
+      ? 'if a recipe file defines it, name that with -f FILE'
+      : `${file} defines: ${Object.keys(own).join(', ')}`
+  return {
+    names,
+    get: name => {
+      if (names.includes(name)) return packages.get(name)
+      throw new MixosError('NAME_UNKNOWN', `unknown package ${JSON.stringify(name)}`, {
+        hint: [didYouMean(name, names), hint].filter(Boolean).join(' '),
+      })
+    },
+  }
 }
 
 /** The packages of those names; `NAME.mixpkg` is any of them as a file. Throws NAME_UNKNOWN. */

@@ -83,8 +83,6 @@ interface Args {
 }
 
 async function run(context: Context, args: Args): Promise<Answer> {
-  if (args.names.length === 0)
-    throw badArgument('nothing to realize', 'name a package: mixos realize iso')
   if (args.outLink !== undefined && new Set(args.names).size > 1) {
     throw badArgument(
       '--out-link is one path, and several packages are named',
@@ -92,6 +90,8 @@ async function run(context: Context, args: Args): Promise<Answer> {
     )
   }
   const packages = await loadPackages(context, args)
+  if (args.names.length === 0)
+    throw badArgument('nothing to realize', `name a package, of: ${packages.names.join(', ')}`)
   const named = namedPackages(packages, args.names)
   if (args.dryRun) return describePlan(await planAt(context, packages, { named, ...args }))
 

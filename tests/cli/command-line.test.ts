@@ -42,7 +42,7 @@ test('--version prints the version alone', async t => {
 
 const wrong: [string[], RegExp][] = [
   [['relize', 'iso'], /^error: unknown command "relize"\nhint: did you mean realize\?/],
-  [['realize'], /^error: nothing to realize\nhint: /],
+  [['realize'], /^error: nothing to realize\nhint: name a package, of: .*busybox, /],
   [
     ['realize', 'iso', '--fast'],
     /^error: unknown option --fast\nhint: see: mixos realize --help\n$/,
@@ -67,6 +67,7 @@ const wrong: [string[], RegExp][] = [
   [['lock', 'frobnicate'], /^error: unknown command .*\nhint: commands: check, update\n$/],
   [['lock'], /^error: mixos lock needs a command\nhint: commands: check, update; see: mixos lock/],
   [['cache', 'push', 'iso'], /^error: --to is missing\nhint: see: mixos cache push --help\n$/],
+  [['cache', 'push', 'iso', '--to'], /^error: --to needs a value\n/],
   [['--verbose', 'relize'], /^error: unknown command "relize"\nhint: did you mean realize\?/],
   [['realize', 'iso', '--jobs', '0'], /^error: --jobs 0: expected a whole number .* got "0"/],
   [['realize', 'iso', '--cores=-1'], /^error: --cores=-1: expected a whole number .* got "-1"/],

@@ -162,6 +162,18 @@ test('an unknown package is named, with the nearest name', async t => {
   t.regex(stderr, /^error: unknown package "busyboxx"\nhint: did you mean busybox\?/)
 })
 
+test('an unknown package may be one of a recipe file that was not named', async t => {
+  const { mixos } = placeWithRecipes(t)
+  t.regex(
+    (await mixos('realize', 'greeting')).stderr,
+    /\nhint: if a recipe file defines it, name that with -f FILE\n$/,
+  )
+  t.regex(
+    (await mixos('explain', 'hello.world', ...FILE)).stderr,
+    /\nhint: mine\.ts defines: farewell, greeting\n$/,
+  )
+})
+
 test('with --json a failure is a record too', async t => {
   const { code, stdout } = await place(t).mixos('realize', 'isoo', '--json')
   t.is(code, 1)

@@ -1,4 +1,4 @@
-import { command, option, string } from 'cmd-ts'
+import { command, string } from 'cmd-ts'
 import { MixosError } from '../../../graph/error.ts'
 import type { Pushed } from '../../../store/cache/push.ts'
 import {
@@ -10,6 +10,7 @@ import {
   names,
   optional,
   pathOption,
+  required,
 } from '../../args.ts'
 import { openToWrite } from '../../caches.ts'
 import { type Context, requireHome } from '../../context.ts'
@@ -27,7 +28,7 @@ export function push(context: Context) {
       'copy packages, and all they were made from, to a cache, and sign for what was made here',
     args: {
       names: names('the packages'),
-      to: option({ long: 'to', type: string, description: 'the cache: a path or a URL' }),
+      to: required({ long: 'to', type: string, description: 'the cache: a path or a URL' }),
       key: pathOption('key', 'the file of the secret key to sign with (default: the only one)'),
       expires: optional({
         long: 'expires',

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { array, command, flag, multioption, option, string } from 'cmd-ts'
+import { array, command, flag, multioption, string } from 'cmd-ts'
 import type { Derivation } from '../../../graph/derivation.ts'
 import { MixosError } from '../../../graph/error.ts'
 import type { PackageSet } from '../../../graph/package-set.ts'
@@ -16,6 +16,7 @@ import {
   names,
   optional,
   pathOption,
+  required,
 } from '../../args.ts'
 import { absolute, type Context, openHome } from '../../context.ts'
 import { bytes, plural } from '../../format.ts'
@@ -30,7 +31,7 @@ export function sign(context: Context) {
     args: {
       names: names('the packages; none: sign again what it offers'),
       all: flag({ long: 'all', description: 'all packages for running systems' }),
-      to: option({ long: 'to', type: string, description: "the repository's directory" }),
+      to: required({ long: 'to', type: string, description: "the repository's directory" }),
       only: flag({
         long: 'only',
         description: 'offer nothing else any more (default: add to what it offers)',
