@@ -110,7 +110,8 @@ async function run(context: Context, args: Args): Promise<Answer> {
   })
   const made = describeRealized(store, named, { realized, links })
   // Where an output differs, realizing has failed.
-  const note = `${plural(named.size, 'package')} made once more: every output is the same`
+  const outputs = [...new Set(named.values())].flatMap(drv => Object.keys(realized.get(drv) ?? {}))
+  const note = `${plural(outputs.length, 'output')} made once more, without a difference`
   const answer = args.check ? { ...made, note } : made
   if (!args.challenge) return answer
   const { tracesOf } = await import('../../store/realize/known.ts')

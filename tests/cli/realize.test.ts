@@ -149,10 +149,10 @@ test('realize --dry-run prints the plan and changes nothing', async t => {
 
 test('realize --check says that nothing differs, beside the same result', async t => {
   const { mixos } = placeWithRecipes(t)
-  const { stdout } = await mixos('realize', 'greeting', ...FILE)
-  const checked = await mixos('realize', 'greeting', '--check', ...FILE)
+  const { stdout } = await mixos('realize', 'greeting', 'farewell', ...FILE)
+  const checked = await mixos('realize', 'greeting', 'farewell', '--check', ...FILE)
   t.is(checked.stdout, stdout)
-  t.regex(checked.stderr, /^1 package made once more: every output is the same$/m)
+  t.regex(checked.stderr, /^2 outputs made once more, without a difference$/m)
 })
 
 test('an unknown package is named, with the nearest name', async t => {
