@@ -73,7 +73,7 @@ export function openReporter({ program, out, err, environment, now }: ReporterOp
       out.write(`${JSON.stringify(record, undefined, 2)}\n`)
     },
     help: text => {
-      const hasColor = out.isTTY && !environment.NO_COLOR
+      const { hasColor } = openTerminal(out, environment)
       out.write(`${hasColor ? text : stripVTControlCharacters(text)}\n`)
     },
     note: text => terminal.print(text),

@@ -24,7 +24,8 @@ export interface Terminal {
 }
 
 export function openTerminal(stream: Stream, environment: Environment): Terminal {
-  const isLive = stream.isTTY === true && environment.TERM !== 'dumb'
+  const { TERM = 'dumb', NO_COLOR } = environment
+  const isLive = stream.isTTY === true && TERM !== 'dumb' && TERM !== ''
   let shown = 0
   const erase = (): string => (shown > 0 ? `\x1b[${shown}A\r\x1b[J` : '')
   const replace = (text: string, lines: readonly string[]): void => {
@@ -40,7 +41,7 @@ export function openTerminal(stream: Stream, environment: Environment): Terminal
   let current: readonly string[] = []
   return {
     isLive,
-    hasColor: isLive && !environment.NO_COLOR,
+    hasColor: isLive && !NO_COLOR,
     print: text => replace(`${text}\n`, current),
     redraw: lines => {
       if (!isLive) return

@@ -73,6 +73,17 @@ test('a terminal of few lines shows no more than it can take back', t => {
   t.is(written.err.split('\n').at(-1), '\x1b[2A\r\x1b[J')
 })
 
+test('a terminal that is dumb, or of no known kind, gets no escapes', t => {
+  for (const environment of [{ TERM: 'dumb' }, { TERM: '' }, {} as Record<string, string>]) {
+    const { written, report } = reporter({ isTTY: true, environment })
+    for (const event of [started, done]) report.event(event)
+    report.failure(new MixosError('CYCLE', 'round and round'), { asJson: false })
+    report.help('\x1b[1mmixos\x1b[22m')
+    t.is(written.err, 'building musl-1.2.5\nbuilt musl-1.2.5 in 14.8 s\nerror: round and round\n')
+    t.is(written.out, 'mixos\n')
+  }
+})
+
 test('a serial line, whose width nobody knows, shows what another terminal does', t => {
   const { written, report } = reporter({ isTTY: true, columns: 0 })
   report.event(started)
