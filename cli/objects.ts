@@ -6,9 +6,9 @@ import type { Outputs } from '../graph/plan.ts'
 import { parseStorePath, STORE_DIRECTORY, type StorePath } from '../graph/store-path.ts'
 import type { Store } from '../store/store.ts'
 
-/** True for an object's path, in full or bare, rather than the name of a package. */
+/** True for what can only be an object's path, in full or bare, and not the name of a package. */
 export function isStorePath(text: string): boolean {
-  return parseStorePath(basename(text)) !== undefined
+  return text.includes('/') || parseStorePath(text) !== undefined
 }
 
 /** An object by its path on this machine, its path in a build, or its bare name. Throws OBJECT_UNKNOWN. */
@@ -16,7 +16,13 @@ export function findObject(store: Store, text: string): StorePath {
   const path = parseStorePath(basename(text))
   const isHere = ['.', STORE_DIRECTORY, store.layout.objects].includes(dirname(text))
   if (path && isHere && store.has(path)) return path
-  throw new MixosError('OBJECT_UNKNOWN', `${text} is not an object of the store ${store.directory}`)
+  throw new MixosError(
+    'OBJECT_UNKNOWN',
+    `${text} is not an object of the store ${store.directory}`,
+    {
+      hint: 'name it as mixos realize prints it',
+    },
+  )
 }
 
 /** What a package produced. Throws OBJECT_UNKNOWN where it was not realized yet, and says that `command` does it. */

@@ -2,7 +2,7 @@ import { command, flag, oneOf } from 'cmd-ts'
 import { type Derivation, labelOf } from '../../graph/derivation.ts'
 import { graphOf, type StepGraph } from '../../graph/graph.ts'
 import { hashDerivation } from '../../graph/hash.ts'
-import { fileOption, name, optional } from '../args.ts'
+import { fileOption, jsonFlag, name, optional } from '../args.ts'
 import type { Context } from '../context.ts'
 import { plural } from '../format.ts'
 import { loadPackages } from '../recipes.ts'
@@ -22,6 +22,7 @@ export function graph(context: Context) {
         type: { ...oneOf(FORMATS), displayName: FORMATS.join('|') },
       }),
       fetches: flag({ long: 'fetches', description: 'show downloads too; json always has them' }),
+      json: jsonFlag,
       file: fileOption,
     },
     examples: [

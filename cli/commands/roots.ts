@@ -19,6 +19,7 @@ export function roots(context: Context) {
       const roots = listRoots(store)
       return {
         text: roots.map(({ link, path }) => `${link} -> ${store.hostPath(path)}`).join('\n'),
+        ...(roots.length === 0 && { note: 'no link keeps an object' }),
         record: {
           roots: Object.fromEntries(roots.map(({ link, path }) => [link, absolute(path)])),
         },

@@ -307,6 +307,22 @@ test('records name objects by their whole store paths', async t => {
   t.deepEqual((await record('gc', '--dry-run')).objects, [path])
 })
 
+test('what can only be the path of an object is not taken for the name of a package', async t => {
+  const { mixos } = placeWithRecipes(t)
+  await mixos('realize', 'greeting', ...FILE)
+  const { code, stderr } = await mixos('closure', '/mix/store/nope')
+  t.is(code, 1)
+  t.regex(stderr, /^error: \/mix\/store\/nope is not an object of the store .*\nhint: /)
+})
+
+test('a list of nothing says so to people, and is empty to programs', async t => {
+  const { directory, mixos } = placeWithRecipes(t)
+  await mixos('realize', 'greeting', ...FILE)
+  unlinkSync(join(directory, 'artifacts', 'greeting'))
+  t.deepEqual(await mixos('roots'), { code: 0, stdout: '', stderr: 'no link keeps an object\n' })
+  t.is((await mixos('cache', 'trust', 'list')).stderr, 'no key is trusted\n')
+})
+
 test('closure --size adds up what a package needs', async t => {
   const { mixos } = placeWithRecipes(t)
   await mixos('realize', 'farewell', ...FILE)
@@ -349,6 +365,7 @@ test('graph shows the same steps as a tree, as dot and as JSON', async t => {
   t.regex(tree?.stdout ?? '', /^├── seeds-build-13 \(\d+ downloads\)$/m)
   t.regex(dot?.stdout ?? '', /^digraph \{[\s\S]*\[label="toolchain-[\s\S]*\}\n$/)
   const { root, steps } = JSON.parse(json?.stdout ?? '')
+  t.is((await mixos('graph', 'busybox', '--json')).stdout, json?.stdout ?? '')
   t.regex(steps[root].label, /^busybox-/)
   t.truthy(steps[steps[root].inputs.toolchain.step])
 })

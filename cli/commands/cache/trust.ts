@@ -54,6 +54,7 @@ function list({ environment }: Context) {
       const trusted = settings.listKeys(host, environment)
       return {
         text: trusted.map(keys.formatPublicKey).join('\n'),
+        ...(trusted.length === 0 && { note: 'no key is trusted' }),
         record: { keys: trusted.map(({ name, id, base64 }) => ({ name, id, key: base64 })) },
       }
     },
