@@ -89,15 +89,16 @@ async function changeOnce(
     return { text: 'nothing to do', record: recordOf(planned) }
   }
   refuseSharedFiles(machine.store, planned)
-  const lines = describeChange(planned)
   const missing = missingOf(machine.store, planned)
   const sizes = sizesOf(offered)
   const size = sum(missing.map(path => sizes.get(path)?.download ?? 0))
   const space = sum(missing.map(path => sizes.get(path)?.size ?? 0))
   const objects = plural(missing.length, 'object')
   const summary = `${objects} to fetch: at most ${bytes(size)}, ${bytes(space)} on disk`
-  if (flags.dryRun) return { text: [...lines, summary].join('\n'), record: recordOf(planned) }
-  if (!flags.yes) await context.confirm([...lines, summary])
+  const lines = describeChange(planned)
+  const shown = missing.length > 0 ? [...lines, summary] : lines
+  if (flags.dryRun) return { text: shown.join('\n'), record: recordOf(planned) }
+  if (!flags.yes) await context.confirm(shown)
   const storages = storagesOf(context, offered)
   let came = 0
   if (size > 0) report({ type: 'fetched', bytes: 0, total: size })

@@ -1,4 +1,5 @@
 import { command, flag } from 'cmd-ts'
+import { absolute } from '../../graph/store-path.ts'
 import { collect, garbageOf } from '../../store/collect.ts'
 import { generationLink } from '../../store/target/generations.ts'
 import { forgetGenerations, noteForgotten, oldGenerations } from '../../store/target/transition.ts'
@@ -38,7 +39,11 @@ export function gc(context: MixContext) {
       const also = old.length > 0 ? `${plural(old.length, 'generation')} and ` : ''
       return {
         text: `${dryRun ? 'would delete' : 'deleted'} ${also}${sum}`,
-        record: { ...garbage, generations: old },
+        record: {
+          ...garbage,
+          objects: garbage.objects.map(path => absolute(path)),
+          generations: old,
+        },
       }
     },
   })

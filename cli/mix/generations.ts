@@ -1,4 +1,5 @@
 import { command } from 'cmd-ts'
+import { absolute } from '../../graph/store-path.ts'
 import { generations as all, currentNumber } from '../../store/target/generations.ts'
 import { jsonFlag } from '../args.ts'
 import { moment, plural, table } from '../format.ts'
@@ -22,6 +23,7 @@ export function generations(context: MixContext) {
         packages: readablePackages(machine, path)?.length,
         ...made,
       }))
+      const records = found.map(one => ({ ...one, path: one.path && absolute(one.path) }))
       const rows = found.map(({ number, isCurrent, packages, at, command }) => [
         `${number}`,
         isCurrent ? 'current' : '',
@@ -29,7 +31,7 @@ export function generations(context: MixContext) {
         at === undefined ? 'the image' : moment(at),
         command ? `mix ${command.join(' ')}` : '',
       ])
-      return { text: table(rows, [0]), record: { generations: found } }
+      return { text: table(rows, [0]), record: { generations: records } }
     },
   })
 }

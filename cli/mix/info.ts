@@ -1,5 +1,6 @@
 import { command, positional } from 'cmd-ts'
 import { unknownPackage } from '../../graph/solver.ts'
+import { absolute } from '../../graph/store-path.ts'
 import { newestOf } from '../../store/target/newest.ts'
 import { jsonFlag, PackageName } from '../args.ts'
 import { bytes, sum, table } from '../format.ts'
@@ -26,7 +27,7 @@ export function info(context: MixContext) {
       if (!found) {
         throw unknownPackage(
           name,
-          [...installed, ...offered].map(one => one.name),
+          offered.length === 0 ? [] : [...installed, ...offered].map(one => one.name),
         )
       }
       const rows: [string, string | undefined][] = [
@@ -45,12 +46,17 @@ export function info(context: MixContext) {
         ['config files', found.config.map(path => `/etc/${path}`).join(', ')],
         ['size', offer && bytes(sum(offer.sizes))],
         ['download', offer && bytes(sum(offer.downloads))],
-        ['object', `/mix/store/${found.path}`],
+        ['object', absolute(found.path)],
       ]
       const lines = rows.filter((row): row is [string, string] => Boolean(row[1]))
       return {
         text: table(lines),
-        record: { ...found, isInstalled: here !== undefined, newest: offer?.version },
+        record: {
+          ...found,
+          path: absolute(found.path),
+          isInstalled: here !== undefined,
+          newest: offer?.version,
+        },
       }
     },
   })

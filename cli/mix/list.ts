@@ -1,11 +1,11 @@
 import { command, flag } from 'cmd-ts'
 import { isUpgrade, newestOf } from '../../store/target/newest.ts'
-import { jsonFlag } from '../args.ts'
+import { badArgument, jsonFlag } from '../args.ts'
 import { table } from '../format.ts'
 import type { Answer } from '../report.ts'
 import type { MixContext } from './context.ts'
 import { installedNow, openMachine } from './machine.ts'
-import { offeredBy } from './offered.ts'
+import { noteOn, offeredBy } from './offered.ts'
 
 export function list(context: MixContext) {
   return command({
@@ -27,9 +27,15 @@ export function list(context: MixContext) {
       { description: 'what is installed', command: 'mix list' },
       { description: 'what could be upgraded', command: 'mix list --outdated' },
     ],
-    handler: async ({ outdated, available }): Promise<Answer> => {
+    handler: async ({ json, ...kinds }): Promise<Answer> => {
+      const given = Object.entries(kinds).flatMap(([kind, is]) => (is ? `--${kind}` : []))
+      if (given.length > 1) throw badArgument(`${given.join(' and ')} exclude each other`)
+      const { outdated, available } = kinds
       const machine = openMachine(context)
-      if (available) return answer([...newestOf(await offeredBy(context)).values()])
+      if (available) {
+        const offers = await offeredBy(context)
+        return { ...answer([...newestOf(offers).values()]), ...noteOn(offers) }
+      }
       const installed = installedNow(machine)
       if (!outdated) return answer(installed)
       const newest = newestOf(await offeredBy(context))
@@ -46,6 +52,7 @@ export function list(context: MixContext) {
           }),
         ),
         record: { packages: rows },
+        ...(rows.length === 0 && { note: 'nothing is outdated, as far as the last update tells' }),
       }
     },
   })

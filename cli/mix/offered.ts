@@ -60,6 +60,11 @@ export async function offeredBy(context: MixContext): Promise<Offer[]> {
   })
 }
 
+/** For people, where nothing is on offer. */
+export function noteOn(offers: readonly unknown[]): { readonly note?: string } {
+  return offers.length === 0 ? { note: 'nothing is on offer: first run mix update' } : {}
+}
+
 /** Every object that is part of an offered package, and one that it is part of, by digest. */
 export function objectsOf(
   offers: readonly Offer[],

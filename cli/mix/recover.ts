@@ -11,6 +11,7 @@ export function recover(context: MixContext) {
     name: 'recover',
     description: 'complete or undo a change that was interrupted; the start of the machine does it',
     args: { json: jsonFlag },
+    examples: [{ description: 'after a crash, without a restart', command: 'mix recover' }],
     handler: async () => {
       const machine = openMachine(context)
       await usingStore(machine.store, context, () => recoverMachine(machine, context))

@@ -5,7 +5,7 @@ import { table } from '../format.ts'
 import type { Answer } from '../report.ts'
 import type { MixContext } from './context.ts'
 import { installedNow, openMachine } from './machine.ts'
-import { offeredBy } from './offered.ts'
+import { noteOn, offeredBy } from './offered.ts'
 
 export function search(context: MixContext) {
   return command({
@@ -20,7 +20,8 @@ export function search(context: MixContext) {
       const installed = new Map(installedNow(openMachine(context)).map(one => [one.name, one]))
       const wanted = text.toLowerCase()
       const has = (field: string): boolean => field.toLowerCase().includes(wanted)
-      const found = [...newestOf(await offeredBy(context)).values()]
+      const offered = await offeredBy(context)
+      const found = [...newestOf(offered).values()]
         .filter(({ name, description }) => has(name) || has(description))
         .map(({ name, version, description }) => ({
           name,
@@ -37,6 +38,7 @@ export function search(context: MixContext) {
       return {
         text: rows.length > 0 ? table(rows) : `nothing holds "${text}"`,
         record: { packages: found },
+        ...noteOn(offered),
         isFailure: rows.length === 0,
       }
     },

@@ -49,6 +49,7 @@ function list(context: MixContext) {
     name: 'list',
     description: 'list the services of what is installed, and how each of them is',
     args: { json: jsonFlag },
+    examples: [{ description: 'what runs, and what could', command: 'mix service list' }],
     handler: async (): Promise<Answer> => answerOf(services(openMachine(context))),
   })
 }
@@ -70,6 +71,7 @@ function change(
       }),
       json: jsonFlag,
     },
+    examples: [{ description: 'the SSH server', command: `mix service ${name} sshd` }],
     handler: async ({ names }): Promise<Answer> => {
       if (names.length === 0) {
         throw badArgument('no service is named', 'list them with: mix service list')
@@ -90,5 +92,9 @@ function answerOf(found: readonly Service[]): Answer {
     pid === undefined ? state : `${state}, process ${pid}`,
   ])
   const records = found.map(({ name, ...rest }) => [name, rest])
-  return { text: table(rows), record: { services: Object.fromEntries(records) } }
+  return {
+    text: table(rows),
+    record: { services: Object.fromEntries(records) },
+    ...(found.length === 0 && { note: 'no package that is installed has a service' }),
+  }
 }

@@ -1,4 +1,5 @@
 import { command, flag } from 'cmd-ts'
+import { absolute } from '../../graph/store-path.ts'
 import type { Store } from '../../store/store.ts'
 import { repair } from '../../store/target/repair.ts'
 import { usingStore } from '../../store/using-store.ts'
@@ -64,7 +65,7 @@ async function repaired(
     return {
       ...answer,
       text: [...lines, text, ...left].join('\n'),
-      record: { ...record, repaired: result.repaired },
+      record: { ...record, repaired: result.repaired.map(path => absolute(path)) },
     }
   } finally {
     await storages.close()

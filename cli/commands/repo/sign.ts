@@ -3,7 +3,7 @@ import { array, command, flag, multioption, string } from 'cmd-ts'
 import type { Derivation } from '../../../graph/derivation.ts'
 import { MixosError } from '../../../graph/error.ts'
 import type { PackageSet } from '../../../graph/package-set.ts'
-import type { StorePath } from '../../../graph/store-path.ts'
+import { absolute as absoluteInStore, type StorePath } from '../../../graph/store-path.ts'
 import { TIMESTAMP } from '../../../store/repository/layout.ts'
 import { schemeOf } from '../../../store/scheme.ts'
 import type { Store } from '../../../store/store.ts'
@@ -115,7 +115,11 @@ async function run(context: Context, args: Args): Promise<Answer> {
     })
     const until = new Date(expires).toISOString().slice(0, 10)
     const text = `${directory} offers ${plural(index.packages.length, 'package')}, version ${versions.timestamp} of the index, until ${until}; wrote ${bytes(written)}`
-    const packages = index.packages.map(({ name, version, path }) => ({ name, version, path }))
+    const packages = index.packages.map(({ name, version, path }) => ({
+      name,
+      version,
+      path: absoluteInStore(path),
+    }))
     return { text, record: { directory, packages, versions, expires, objects, bytes: written } }
   }
   return usingStore(store, context, sign)
