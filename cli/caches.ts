@@ -41,7 +41,11 @@ async function openCaches(
     import('../store/cache/settings.ts'),
     import('../store/substituter.ts'),
   ])
-  const settings = cacheSettings(store.host, { environment, project, addresses })
+  const settings = cacheSettings(store.host, {
+    environment,
+    project,
+    addresses: cacheAddresses(context, addresses),
+  })
   for (const warning of settings.warnings) report({ type: 'warning', ...warning })
   const caches = settings.caches.map(setting => ({
     name: setting.address,
@@ -50,6 +54,15 @@ async function openCaches(
     open: () => openToRead(context, store, setting),
   }))
   return substituterOf(store, caches, { signal, report })
+}
+
+/** As they are told of and asked: what is no URL is a path, and on the command line begins where the user is. */
+export function cacheAddresses(
+  { directory }: Pick<Context, 'directory'>,
+  typed: readonly string[],
+): string[] {
+  const isPath = (text: string): boolean => text !== '' && !/^[a-z][a-z0-9+.-]*:/i.test(text)
+  return typed.map(address => (isPath(address) ? absolute(address, directory) : address))
 }
 
 interface Reachable {

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { command, flag } from 'cmd-ts'
 import { labelOf } from '../../graph/derivation.ts'
 import type { Plan } from '../../graph/plan.ts'
+import { absolute } from '../../graph/store-path.ts'
 import type { Challenged } from '../../store/realize/challenge.ts'
 import {
   badArgument,
@@ -154,7 +155,11 @@ function describePlan({ steps }: Plan): Answer {
     label: labelOf(derivation),
     derivation: hash,
     action,
-    ...(outputs && { outputs }),
+    ...(outputs && {
+      outputs: Object.fromEntries(
+        Object.entries(outputs).map(([output, path]) => [output, absolute(path)]),
+      ),
+    }),
   }))
   return { text, record: { plan } }
 }

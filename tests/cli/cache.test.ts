@@ -79,6 +79,16 @@ test('what is signed for some days is worth nothing afterwards', async t => {
   t.is(JSON.parse(traceIn(to)).expires, undefined)
 })
 
+test('a cache on the command line may be a path from where the user is', async t => {
+  const alice = withRecipes(t)
+  await alice.mixos('cache', 'trust', 'add', await keyOf(alice, 'alice'))
+  await alice.mixos('realize', 'greeting', ...FILE)
+  await alice.mixos('cache', 'push', 'greeting', ...FILE, '--to', 'cache')
+  const { stdout } = await alice.mixos('cache', 'info', '--cache', 'cache')
+  t.regex(stdout, new RegExp(`^${alice.directory}/cache\n {2}answers;`))
+  t.is((await alice.mixos('cache', 'info', '--cache', 'https:cache')).code, 2)
+})
+
 test('without a trusted key a cache is not asked, and the hint says how to trust one', async t => {
   const [alice, bob] = [withRecipes(t), withRecipes(t)]
   const cache = await pushedBy(alice)

@@ -298,6 +298,8 @@ test('records name objects by their whole store paths', async t => {
   const { packages } = await record('realize', 'greeting', ...FILE)
   const { path } = packages.greeting.outputs.out
   t.regex(path, /^\/mix\/store\//)
+  const { plan } = await record('realize', 'greeting', '--dry-run', ...FILE)
+  t.deepEqual(plan[0].outputs, { out: path })
   t.deepEqual(await record('closure', 'greeting', ...FILE), { paths: [path] })
   t.deepEqual(Object.keys((await record('closure', 'greeting', '--size', ...FILE)).sizes), [path])
   t.deepEqual(await record('roots'), {

@@ -3,7 +3,7 @@ import { MixosError } from '../../../graph/error.ts'
 import type { CacheSetting } from '../../../store/cache/settings.ts'
 import type { Host } from '../../../store/host.ts'
 import { cacheOption, jsonFlag } from '../../args.ts'
-import { openToRead } from '../../caches.ts'
+import { cacheAddresses, openToRead } from '../../caches.ts'
 import type { Context } from '../../context.ts'
 import { plural } from '../../format.ts'
 import type { Answer } from '../../report.ts'
@@ -27,7 +27,11 @@ async function run(context: Context, addresses: readonly string[]): Promise<Answ
     import('../../../store/hosts/node.ts'),
   ])
   const { environment, project, report } = context
-  const { caches, warnings } = cacheSettings(host, { environment, project, addresses })
+  const { caches, warnings } = cacheSettings(host, {
+    environment,
+    project,
+    addresses: cacheAddresses(context, addresses),
+  })
   for (const warning of warnings) report({ type: 'warning', ...warning })
   const states = await Promise.all(caches.map(cache => stateOf(context, host, cache)))
   const lines = caches.map(({ address, policy, source }, index) => {
