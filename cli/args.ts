@@ -21,6 +21,9 @@ export const Path: Type<string, string> = {
   },
 }
 
+/** Where a cache is; what is wrong with it is for the store to say. */
+export const CacheAddress: Type<string, string> = { ...string, displayName: 'cache' }
+
 /** A hundred years of them: further ahead, times have no agreed form. */
 export const MOST_DAYS = 36_500
 
@@ -116,7 +119,7 @@ export const fileOption = optional({
 
 export const cacheOption = multioption({
   long: 'cache',
-  type: array(string),
+  type: array(CacheAddress),
   description: 'also ask this cache, a path or a URL; can be repeated',
 })
 

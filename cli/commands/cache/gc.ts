@@ -1,7 +1,15 @@
-import { command, flag, positional, restPositionals, string } from 'cmd-ts'
+import { command, flag, positional, restPositionals } from 'cmd-ts'
 import { closureOf } from '../../../graph/closure.ts'
 import { hashDerivation } from '../../../graph/hash.ts'
-import { countType, fileOption, jsonFlag, MOST_DAYS, optional } from '../../args.ts'
+import {
+  CacheAddress,
+  countType,
+  fileOption,
+  jsonFlag,
+  MOST_DAYS,
+  optional,
+  PackageName,
+} from '../../args.ts'
 import { openToWrite } from '../../caches.ts'
 import { type Context, openExistingHome } from '../../context.ts'
 import { bytes, plural } from '../../format.ts'
@@ -16,9 +24,13 @@ export function gc(context: Context) {
     name: 'gc',
     description: 'delete what is old from a cache, except what the named packages need',
     args: {
-      address: positional({ type: string, displayName: 'cache', description: 'a path or a URL' }),
+      address: positional({
+        type: CacheAddress,
+        displayName: 'cache',
+        description: 'a path or a URL',
+      }),
       names: restPositionals({
-        type: string,
+        type: PackageName,
         displayName: 'name',
         description: 'packages to keep',
       }),

@@ -1,8 +1,9 @@
-import { command, string } from 'cmd-ts'
+import { command } from 'cmd-ts'
 import { MixosError } from '../../../graph/error.ts'
 import type { Pushed } from '../../../store/cache/push.ts'
 import {
   badArgument,
+  CacheAddress,
   countType,
   fileOption,
   jsonFlag,
@@ -28,7 +29,7 @@ export function push(context: Context) {
       'copy packages, and all they were made from, to a cache, and sign for what was made here',
     args: {
       names: names('the packages'),
-      to: required({ long: 'to', type: string, description: 'the cache: a path or a URL' }),
+      to: required({ long: 'to', type: CacheAddress, description: 'the cache: a path or a URL' }),
       key: pathOption('key', 'the file of the secret key to sign with (default: the only one)'),
       expires: optional({
         long: 'expires',

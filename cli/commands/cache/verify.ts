@@ -1,6 +1,6 @@
-import { command, flag, positional, string } from 'cmd-ts'
+import { command, flag, positional } from 'cmd-ts'
 import type { VerifiedCache } from '../../../store/cache/verify.ts'
-import { jsonFlag } from '../../args.ts'
+import { CacheAddress, jsonFlag } from '../../args.ts'
 import { openToWrite } from '../../caches.ts'
 import { type Context, openHome } from '../../context.ts'
 import { plural } from '../../format.ts'
@@ -11,7 +11,11 @@ export function verify(context: Context) {
     name: 'verify',
     description: 'read every byte of a cache and compare it with the objects',
     args: {
-      address: positional({ type: string, displayName: 'cache', description: 'a path or a URL' }),
+      address: positional({
+        type: CacheAddress,
+        displayName: 'cache',
+        description: 'a path or a URL',
+      }),
       drop: flag({
         long: 'drop',
         description: 'delete what is damaged, so that the next push writes it anew',

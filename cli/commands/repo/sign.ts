@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { array, command, flag, multioption, string } from 'cmd-ts'
+import { array, command, flag, multioption } from 'cmd-ts'
 import type { Derivation } from '../../../graph/derivation.ts'
 import { MixosError } from '../../../graph/error.ts'
 import type { PackageSet } from '../../../graph/package-set.ts'
@@ -15,6 +15,7 @@ import {
   MOST_DAYS,
   names,
   optional,
+  Path,
   pathOption,
   required,
 } from '../../args.ts'
@@ -31,7 +32,11 @@ export function sign(context: Context) {
     args: {
       names: names('the packages; none: sign again what it offers'),
       all: flag({ long: 'all', description: 'all packages for running systems' }),
-      to: required({ long: 'to', type: string, description: "the repository's directory" }),
+      to: required({
+        long: 'to',
+        type: { ...Path, displayName: 'directory' },
+        description: "the repository's directory",
+      }),
       only: flag({
         long: 'only',
         description: 'offer nothing else any more (default: add to what it offers)',
@@ -44,7 +49,7 @@ export function sign(context: Context) {
       keys: pathOption('keys', 'the directory of the keys (default: among the settings)'),
       oldRootKeys: multioption({
         long: 'old-root-key',
-        type: array(string),
+        type: array({ ...Path, displayName: 'file' }),
         description: 'also sign with this root key, which clients still believe; can be repeated',
       }),
       file: fileOption,
