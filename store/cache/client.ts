@@ -53,6 +53,8 @@ export interface ClientOptions {
   readonly report: Report
 }
 
+const BAD_TRACE: ReadonlySet<string> = new Set(['CACHE_INVALID', 'SIGNATURE_INVALID'])
+
 /** Milliseconds that looking for traces in one cache may keep everyone waiting, in all. */
 const PATIENCE = 2000
 
@@ -120,14 +122,15 @@ export function clientOf(
   ): Promise<Testimony | undefined> => {
     const path = tracePath(hash, key.id)
     const limit = SIGNED_TRACE_LIMIT
-    const bytes = await patiently(signal => from.read(path, { signal, limit }))
-    if (!bytes) return undefined
     const where = `${name}: ${path}`
     try {
+      const bytes = await patiently(signal => from.read(path, { signal, limit }))
+      if (!bytes) return undefined
       return { key, trace: verifySignedTrace(bytes, { hash, key, now: now(), where }) }
     } catch (error) {
-      // While keys and signatures are renewed, an old one is no reason to distrust the others.
-      if (!(error instanceof MixosError) || error.code !== 'SIGNATURE_INVALID') throw error
+      // While keys and signatures are renewed, an old one is no reason to distrust the others; nor is what somebody
+      // else has left in the cache. One that has nothing else costs what a cache costs that knows nothing.
+      if (!(error instanceof MixosError) || !BAD_TRACE.has(error.code)) throw error
       warn(error.message, error.hint)
       return undefined
     }

@@ -1,8 +1,10 @@
 import { MixosError } from '../../../graph/error.ts'
-import type { Digest, StorePath } from '../../../graph/store-path.ts'
+import { shown } from '../../../graph/shown.ts'
+import type { DerivationHash, Digest, ResolvedHash, StorePath } from '../../../graph/store-path.ts'
 import { checkInfo } from '../info.ts'
 import { INFO_PATH } from '../layout.ts'
 import { parseIndex } from '../object-index.ts'
+import { unverifiedTrace } from '../signed-trace.ts'
 import { memoryStorage } from '../storages/memory.ts'
 
 /** Where the label stands in what formatIndex writes. */
@@ -17,18 +19,18 @@ export function checkIndex(bytes: Uint8Array, digest: Digest): void {
   parseIndex(bytes, `${digest}-${label}` as StorePath, 'the index')
 }
 
-/** Throws CACHE_INVALID for what is not a JSON object. What a trace says, its signature tells those who read it. */
-export function checkTrace(bytes: Uint8Array): void {
-  let data: unknown
-  try {
-    data = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) throw invalid('it is not JSON')
-    throw error
-  }
-  if (typeof data !== 'object' || data === null || Array.isArray(data)) {
-    throw invalid('it is not a JSON object')
-  }
+/**
+ * Throws CACHE_INVALID for what is not the trace of that hash, signed by that key as far as it says: whether the
+ * signature holds is for readers to tell, who know the key.
+ */
+export function checkTrace(
+  bytes: Uint8Array,
+  { hash, keyId }: { readonly hash: string; readonly keyId: string },
+): void {
+  const asked = hash as DerivationHash | ResolvedHash
+  const { signature } = unverifiedTrace(bytes, { hash: asked, where: 'the trace' })
+  if (signature.startsWith(`${keyId}:`)) return
+  throw invalid(`expected a signature by the key ${keyId}, got ${shown(signature)}`)
 }
 
 /** Throws CACHE_INVALID or CACHE_FOREIGN for what would make this another cache, or none. */

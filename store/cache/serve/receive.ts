@@ -90,7 +90,7 @@ async function problemOf(
 ): Promise<string | undefined> {
   try {
     if (target.kind === 'pack') checkPack(hash, target.hash)
-    else if (target.kind === 'trace') checkTrace(data)
+    else if (target.kind === 'trace') checkTrace(data, target)
     else if (target.kind === 'info') await checkNewInfo(data, signal)
     else return await indexes.problemOf(data, target.digest as Digest)
     return undefined

@@ -8,11 +8,16 @@ export type Target =
 
 export type UploadTarget =
   | { readonly kind: 'info'; readonly path: string }
-  | { readonly kind: 'trace'; readonly path: string }
+  | {
+      readonly kind: 'trace'
+      readonly path: string
+      readonly hash: string
+      readonly keyId: string
+    }
   | { readonly kind: 'object'; readonly path: string; readonly digest: string }
   | { readonly kind: 'pack'; readonly path: string; readonly hash: string }
 
-const TRACE = /^\/trace\/[0-9a-f]{64}\/[0-9a-f]{32}\.json$/
+const TRACE = /^\/trace\/([0-9a-f]{64})\/([0-9a-f]{32})\.json$/
 const OBJECT = /^\/object\/([0-9abcdfghijklmnpqrsvwxyz]{32})\.json$/
 const INDEX =
   /^\/tuf\/(?:[1-9][0-9]{0,15}\.(?:root|snapshot|targets)\.json|(?:root|timestamp)\.json|targets\/[0-9a-f]{64}\.packages\.json)$/
@@ -24,12 +29,13 @@ const PACK = /^\/pack\/([0-9a-f]{64})\.pack$/
  */
 export function parseTarget(target: string): Target | undefined {
   const path = target.slice(1)
-  const [, hash] = PACK.exec(target) ?? []
-  if (hash !== undefined) return { kind: 'pack', path, hash }
+  const [, pack] = PACK.exec(target) ?? []
+  if (pack !== undefined) return { kind: 'pack', path, hash: pack }
   const [, digest] = OBJECT.exec(target) ?? []
   if (digest !== undefined) return { kind: 'object', path, digest }
   if (INDEX.test(target)) return { kind: 'index', path }
-  if (TRACE.test(target)) return { kind: 'trace', path }
+  const [, hash, keyId] = TRACE.exec(target) ?? []
+  if (hash !== undefined && keyId !== undefined) return { kind: 'trace', path, hash, keyId }
   return target === `/${INFO_PATH}` ? { kind: 'info', path } : undefined
 }
 

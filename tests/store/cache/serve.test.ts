@@ -9,12 +9,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { blake3Hex } from '../../../graph/blake3.ts'
 import { hashManifest, type Manifest } from '../../../graph/manifest.ts'
-import { digestOf, storePathOf } from '../../../graph/store-path.ts'
+import {
+  type DerivationHash,
+  digestOf,
+  type ObjectHash,
+  type ResolvedHash,
+  storePathOf,
+} from '../../../graph/store-path.ts'
 import { INFO } from '../../../store/cache/info.ts'
+import { generateKey } from '../../../store/cache/keys.ts'
+import { tracePath } from '../../../store/cache/layout.ts'
 import { formatIndex } from '../../../store/cache/object-index.ts'
 import type { Disk } from '../../../store/cache/serve/disk.ts'
 import { parseRange } from '../../../store/cache/serve/range.ts'
 import { type Answered, type ServeOptions, serveCache } from '../../../store/cache/serve.ts'
+import { formatSignedTrace, signTrace } from '../../../store/cache/signed-trace.ts'
 import type { WritableStorage } from '../../../store/cache/storage.ts'
 import { httpStorage } from '../../../store/cache/storages/http.ts'
 import { nodeHost } from '../../../store/hosts/node.ts'
@@ -25,7 +34,10 @@ const TOKEN = 'a-token-for-the-tests'
 const WITH_TOKEN = { authorization: `Bearer ${TOKEN}` }
 const content = noise(300_000)
 const PACK = `pack/${blake3Hex(content)}.pack`
-const TRACE = `trace/${'ab'.repeat(32)}/${'cd'.repeat(16)}.json`
+const key = generateKey(nodeHost, 'uploader')
+const signed = traceOf('ab')
+const TRACE = tracePath(signed.derivation, key.public.id)
+const SIGNED = formatSignedTrace(signed)
 const index = indexOf('hello-1')
 const EMPTY = Buffer.alloc(0)
 const pem = readFileSync(join(import.meta.dirname, '../../fixtures/localhost.pem'), 'utf8')
@@ -264,7 +276,7 @@ for (const [what, authorization] of [
 for (const [kind, path, body] of [
   ['a pack', PACK, content],
   ['the index of an object', index.path, index.text],
-  ['a trace', TRACE, '{"format":"any"}\n'],
+  ['a trace', TRACE, SIGNED],
   ['what makes it a cache', 'mixos-cache.json', INFO],
 ] as const) {
   test(`${kind} is taken, and served at once`, async t => {
@@ -289,8 +301,27 @@ for (const [what, path, body, reason] of [
   ['an index that was cut off', index.path, index.text.slice(0, -10), /not JSON/],
   ['no index', index.path, '{}', /not the index of an object/],
   ['a trace that is not JSON', TRACE, '{', /not JSON/],
-  ['a trace that is not UTF-8', TRACE, Buffer.from([0x22, 0xff, 0x22]), /not JSON/],
+  ['a trace that is not UTF-8', TRACE, Buffer.from([0x22, 0xff, 0x22]), /not a JSON object/],
   ['a trace that is a list', TRACE, '[]', /not a JSON object/],
+  ['any JSON object as a trace', TRACE, '{"a":1}', /expected the format mixos-cache-trace-1/],
+  [
+    'a trace in other words',
+    TRACE,
+    SIGNED.replace('{"format"', '{ "format"'),
+    /not written as mixos writes it/,
+  ],
+  [
+    'the trace of another step',
+    TRACE,
+    formatSignedTrace(traceOf('ef')),
+    /it is the trace of (ef)+, asked for was (ab)+/,
+  ],
+  [
+    'the trace of another signer',
+    tracePath(signed.derivation, 'cd'.repeat(16)),
+    SIGNED,
+    /expected a signature by the key (cd)+, got "[0-9a-f]{32}:/,
+  ],
   ['another format', 'mixos-cache.json', '{"format":"mixos-cache-9"}', /mixos-cache-9/],
   ['no format', 'mixos-cache.json', 'x', /not a JSON object/],
 ] as const) {
@@ -757,13 +788,13 @@ test('each request is reported once, with its status and size', async t => {
   await get(PACK)
   await get(PACK, { method: 'HEAD' })
   await get(`${'x'.repeat(300)}\u001b`.slice(0, 300))
-  await put(TRACE, '{}')
+  await put(TRACE, SIGNED)
   await close()
   t.deepEqual(answered, [
     { method: 'GET', path: `/${PACK}`, status: 200, bytes: 300_000 },
     { method: 'HEAD', path: `/${PACK}`, status: 200, bytes: 0 },
     { method: 'GET', path: `/${'x'.repeat(199)}`, status: 404, bytes: 0 },
-    { method: 'PUT', path: `/${TRACE}`, status: 204, bytes: 2 },
+    { method: 'PUT', path: `/${TRACE}`, status: 204, bytes: SIGNED.length },
   ])
 })
 
@@ -994,6 +1025,23 @@ function secureStatus(t: ExecutionContext, url: string): Promise<number> {
     stream.on('error', reject)
     stream.resume().on('end', () => resolve(status))
   })
+}
+
+/** A signed statement about the step of that hash. */
+function traceOf(byte: string) {
+  const hash = byte.repeat(32)
+  const object = '0'.repeat(64) as ObjectHash
+  const outputs = { out: { path: storePathOf(object, 'hello-1'), hash: object } }
+  return signTrace(
+    {
+      label: 'hello-1',
+      derivation: hash as DerivationHash,
+      resolved: hash as ResolvedHash,
+      outputs,
+    },
+    key,
+    Date.now(),
+  )
 }
 
 /** The index of an object of directories alone, so that no pack belongs to it. */

@@ -5,13 +5,22 @@ import { type Derivation, labelOf } from '../../../graph/derivation.ts'
 import { MixosError } from '../../../graph/error.ts'
 import { hashDerivation } from '../../../graph/hash.ts'
 import { override } from '../../../graph/override.ts'
-import type { ObjectHash, ResolvedHash, StorePath } from '../../../graph/store-path.ts'
+import type {
+  DerivationHash,
+  ObjectHash,
+  ResolvedHash,
+  StorePath,
+} from '../../../graph/store-path.ts'
 import type { Cache } from '../../../store/cache/client.ts'
 import { forgetKey } from '../../../store/cache/forget-key.ts'
 import { generateKey, type SecretKey } from '../../../store/cache/keys.ts'
 import { tracePath } from '../../../store/cache/layout.ts'
 import { type Pushed, push } from '../../../store/cache/push.ts'
-import { formatSignedTrace, signTrace } from '../../../store/cache/signed-trace.ts'
+import {
+  formatSignedTrace,
+  SIGNED_TRACE_LIMIT,
+  signTrace,
+} from '../../../store/cache/signed-trace.ts'
 import type { CacheStorage } from '../../../store/cache/storage.ts'
 import { memoryStorage } from '../../../store/cache/storages/memory.ts'
 import type { Event } from '../../../store/event.ts'
@@ -343,6 +352,22 @@ test('a signature that was changed is a miss that is told', async t => {
   t.deepEqual((await verify(store)).problems, [])
 })
 
+for (const [what, junk, message] of [
+  ['not a trace', '{"a":1}', /: expected the format mixos-cache-trace-1, got nothing$/],
+  ['far too large', 'x'.repeat(SIGNED_TRACE_LIMIT + 1), / has 65537 bytes$/],
+] as const) {
+  test(`a trace that is ${what} is a miss that is told, and the cache stays in use`, async t => {
+    const { cache, files } = await shared(t, leaf)
+    for (const hash of traceHashes(files, 'leaf-1'))
+      files.set(tracePath(hash, key.public.id), Buffer.from(junk))
+    const { events } = await realizing(t, leaf, [cache])
+    t.deepEqual(steps(events), ['middle-1 substituted', 'leaf-1 built'])
+    t.is(warnings(events).length, 1)
+    t.regex(warnings(events)[0] ?? '', /trace\/[0-9a-f]{64}\/[0-9a-f]{32}\.json/)
+    t.regex(warnings(events)[0] ?? '', message)
+  })
+}
+
 test('the plan says what is substituted', async t => {
   const { cache } = await shared(t, leaf)
   const store = tempStore(t)
@@ -512,6 +537,13 @@ const steps = (events: readonly Event[]): string[] =>
 
 const warnings = (events: readonly Event[]): string[] =>
   events.flatMap(event => (event.type === 'warning' ? [event.message] : []))
+
+/** The hashes under which a cache has traces of that label. */
+function traceHashes(files: ReadonlyMap<string, Uint8Array>, label: string): DerivationHash[] {
+  const isOf = ([path, bytes]: [string, Uint8Array]): boolean =>
+    path.startsWith('trace/') && Buffer.from(bytes).includes(`"label":"${label}"`)
+  return [...files].filter(isOf).map(([path]) => path.split('/')[1] as DerivationHash)
+}
 
 function withRead(files: Map<string, Uint8Array>, read: CacheStorage['read']): CacheStorage {
   return { ...memoryStorage(files), read }
