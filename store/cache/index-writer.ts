@@ -8,8 +8,11 @@ import type { WritableStorage } from './storage.ts'
 /** Writes each index when its packs are there, and after those of what its object refers to. */
 export interface IndexWriter {
   write(path: StorePath, index: Promise<ObjectIndex>): void
-  /** Throws what kept any of them from being written. */
-  finish(): Promise<void>
+  /**
+   * False where one was refused, since a pack has gone meanwhile, and with it those that refer to it. Throws what else
+   * kept any of them from being written.
+   */
+  finish(): Promise<boolean>
 }
 
 // So many share a sync, and take little memory; others take up to 64 MiB each.
@@ -18,17 +21,18 @@ const LARGE_WRITES = 4
 const SMALL = 16 << 10
 
 export function indexWriter(storage: WritableStorage, signal: AbortSignal): IndexWriter {
-  const written = new Map<StorePath, Promise<void>>()
+  const written = new Map<StorePath, Promise<boolean>>()
   const [small, large] = [slotsOf(SMALL_WRITES), slotsOf(LARGE_WRITES)]
-  const writeLater = async (packed: Promise<ObjectIndex>): Promise<void> => {
+  const writeLater = async (packed: Promise<ObjectIndex>): Promise<boolean> => {
     const index = await packed
-    await Promise.all(index.manifest.references.map(reference => written.get(reference)))
+    const before = index.manifest.references.map(reference => written.get(reference))
+    if ((await Promise.all(before)).includes(false)) return false
     const writes = leastSize(index.manifest) < SMALL ? small : large
-    await writes.run(0, () => {
+    return writes.run(0, () => {
       // Not before, since thousands may wait.
       const data = Buffer.from(formatIndex(index))
       requireReadable(index.path, data.length)
-      return storage.write(objectPath(digestOfPath(index.path)), data, { signal })
+      return isTaken(storage.write(objectPath(digestOfPath(index.path)), data, { signal }))
     })
   }
   return {
@@ -38,7 +42,17 @@ export function indexWriter(storage: WritableStorage, signal: AbortSignal): Inde
       done.catch(() => undefined)
       written.set(path, done)
     },
-    finish: async () => void (await Promise.all(written.values())),
+    finish: async () => !(await Promise.all(written.values())).includes(false),
+  }
+}
+
+async function isTaken(write: Promise<void>): Promise<boolean> {
+  try {
+    await write
+    return true
+  } catch (error) {
+    if (error instanceof MixosError && error.code === 'CACHE_INCOMPLETE') return false
+    throw error
   }
 }
 

@@ -145,8 +145,8 @@ async function pushOnce(
   } finally {
     await packer.finish()
   }
-  await writer.finish()
-  if (await withdrawn(storage, await Promise.all(written), signal)) return undefined
+  const areTaken = await writer.finish()
+  if ((await withdrawn(storage, await Promise.all(written), signal)) || !areTaken) return undefined
   return { objects: order.length, present: order.length - missing.length, bytes }
 }
 

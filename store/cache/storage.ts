@@ -38,7 +38,8 @@ export interface ReadOptions {
 export interface WritableStorage extends CacheStorage {
   /**
    * The file appears whole or not at all, replacing one of that name; when it resolves, it stays. Throws
-   * CACHE_READ_ONLY, CACHE_DENIED or CACHE_UNAVAILABLE.
+   * CACHE_READ_ONLY, CACHE_DENIED or CACHE_UNAVAILABLE, and CACHE_INCOMPLETE where it looks for what the file refers to
+   * and has it not.
    */
   write(path: string, data: Uint8Array, options: { readonly signal: AbortSignal }): Promise<void>
   /** Every file whose path begins with `prefix`, in any order. */

@@ -1,7 +1,7 @@
 import type { Digest } from '../../../graph/store-path.ts'
-import { problemWith } from './index-checker.ts'
+import { type Checked, checked } from './index-checker.ts'
 
 /** What the thread of indexChecker() does. */
-export function run(task: { bytes: Uint8Array; digest: Digest }): string | undefined {
-  return problemWith(task.bytes, task.digest)
+export function run(task: { bytes: Uint8Array; digest: Digest }): Checked {
+  return checked(task.bytes, task.digest)
 }

@@ -10,13 +10,23 @@ import { memoryStorage } from '../storages/memory.ts'
 /** Where the label stands in what formatIndex writes. */
 const LABEL = /^\{"format":"[^"]*","label":"([^"]*)"/
 
-/** Throws CACHE_INVALID for what is not the index of the object with that digest. */
-export function checkIndex(bytes: Uint8Array, digest: Digest): void {
+/** What an index needs of a pack: its BLAKE3, and the bytes that it must have. */
+export interface PackNeed {
+  readonly pack: string
+  readonly bytes: number
+}
+
+/** What the index needs. Throws CACHE_INVALID for what is not the index of the object with that digest. */
+export function checkIndex(bytes: Uint8Array, digest: Digest): PackNeed[] {
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 512))
   const [, label] = LABEL.exec(head.toString('latin1')) ?? []
   if (label === undefined) throw invalid('it is not the index of an object')
   // A wrong label makes another path of the same manifest, which is refused.
-  parseIndex(bytes, `${digest}-${label}` as StorePath, 'the index')
+  const { packs, frames } = parseIndex(bytes, `${digest}-${label}` as StorePath, 'the index')
+  const ends = packs.map(() => 0)
+  for (const { pack, offset, length } of frames)
+    ends[pack] = Math.max(ends[pack] ?? 0, offset + length)
+  return packs.map((pack, at) => ({ pack, bytes: ends[at] ?? 0 }))
 }
 
 /**

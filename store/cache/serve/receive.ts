@@ -4,13 +4,17 @@ import type { Digest } from '../../../graph/store-path.ts'
 import { grown } from '../grown.ts'
 import { SIGNED_TRACE_LIMIT } from '../signed-trace.ts'
 import type { WritableStorage } from '../storage.ts'
+import { type Refusal, refusalByPacks } from './check-packs.ts'
 import { checkNewInfo, checkPack, checkTrace } from './check-upload.ts'
+import type { Disk } from './disk.ts'
 import type { Exchange } from './exchange.ts'
 import type { IndexChecker } from './index-checker.ts'
 import type { ServeLimits } from './limits.ts'
 import type { UploadTarget } from './target.ts'
 
 export interface Receiving {
+  readonly directory: string
+  readonly disk: Disk
   readonly storage: Pick<WritableStorage, 'write'>
   readonly indexes: IndexChecker
   readonly limits: ServeLimits
@@ -19,13 +23,15 @@ export interface Receiving {
 
 /**
  * Takes an upload: all of its bytes, then what they must be, then the disk. It appears whole or not at all.
- * Answers 413 for too many bytes and 422 for wrong ones; throws what the disk says, and Abandoned.
+ * Answers 413 for too many bytes, 422 for wrong ones and 409 for an index whose packs are not here; throws what the
+ * disk says, and Abandoned.
  */
 export async function receive(
   exchange: Exchange,
   target: UploadTarget,
-  { storage, indexes, limits, signal }: Receiving,
+  receiving: Receiving,
 ): Promise<void> {
+  const { storage, limits, signal } = receiving
   const limit = limitOf(target, limits)
   const announced = exchange.headers['content-length']
   const isTooLong = Number(announced ?? 0) > limit
@@ -34,8 +40,8 @@ export async function receive(
     return exchange.refuse(413, `more than the ${limit} bytes that such a file may have`)
   }
   await exchange.hold(async () => {
-    const problem = await problemOf(body, target, { indexes, signal })
-    if (problem !== undefined) return exchange.refuse(422, problem)
+    const refusal = await refusalOf(body, target, receiving)
+    if (refusal) return exchange.refuse(refusal.status, refusal.reason)
     // Who went before the answer may have meant to take it back.
     if (exchange.isOver()) return
     await storage.write(target.path, body.data, { signal })
@@ -83,19 +89,23 @@ async function bodyOf(
 
 const GROWTH = 64 << 10
 
-async function problemOf(
+async function refusalOf(
   { data, hash }: Body,
   target: UploadTarget,
-  { indexes, signal }: Pick<Receiving, 'indexes' | 'signal'>,
-): Promise<string | undefined> {
+  { directory, disk, indexes, signal }: Receiving,
+): Promise<Refusal | undefined> {
   try {
+    if (target.kind === 'object') {
+      const checked = await indexes.check(data, target.digest as Digest)
+      if ('needs' in checked) return await refusalByPacks(checked.needs, { disk, directory })
+      return { status: 422, reason: checked.problem }
+    }
     if (target.kind === 'pack') checkPack(hash, target.hash)
     else if (target.kind === 'trace') checkTrace(data, target)
-    else if (target.kind === 'info') await checkNewInfo(data, signal)
-    else return await indexes.problemOf(data, target.digest as Digest)
+    else await checkNewInfo(data, signal)
     return undefined
   } catch (error) {
-    if (error instanceof MixosError) return error.message
+    if (error instanceof MixosError) return { status: 422, reason: error.message }
     throw error
   }
 }

@@ -67,9 +67,11 @@ export function httpOrigin(
     },
     change: async request => {
       const { url } = request
-      const { status } = await send({ ...request, part: () => ERROR_PAGE }, credentials)
+      const answer = await send({ ...request, part: () => ERROR_PAGE }, credentials)
+      const { status } = answer
       if (DONE.has(status) || (request.method === 'DELETE' && isAbsent(status))) return
-      throw REFUSED.has(status) ? readOnly(url, status) : refusal(url, status, token)
+      if (REFUSED.has(status)) throw readOnly(url, status)
+      throw status === CONFLICT ? incomplete(url, answer) : refusal(url, answer, token)
     },
   }
 
@@ -92,8 +94,9 @@ export function httpOrigin(
     })
   }
 
-  function checkRead({ status }: HttpHead, url: URL): void {
-    if (status !== 200 && status !== 206 && !isAbsent(status)) throw refusal(url, status, token)
+  function checkRead(answer: HttpAnswer, url: URL): void {
+    const { status } = answer
+    if (status !== 200 && status !== 206 && !isAbsent(status)) throw refusal(url, answer, token)
   }
 }
 
@@ -103,6 +106,7 @@ export function isAbsent(status: number): boolean {
 
 const DONE = new Set([200, 201, 204])
 const REFUSED = new Set([404, 405, 410, 501])
+const CONFLICT = 409
 
 function checkBytes({ headers }: HttpHead, url: URL): void {
   const encoding = headers['content-encoding'] ?? 'identity'
@@ -137,15 +141,28 @@ function readOnly(url: URL, status: number): MixosError {
   })
 }
 
-function refusal(url: URL, status: number, token: string | undefined): MixosError {
+/** The server has not what the file refers to. */
+function incomplete(url: URL, answer: HttpAnswer): MixosError {
+  return new MixosError('CACHE_INCOMPLETE', `${nameOf(url)}: ${statusOf(answer)}`)
+}
+
+function refusal(url: URL, answer: HttpAnswer, token: string | undefined): MixosError {
+  const { status } = answer
   if (status === 416) {
     return new MixosError('CACHE_INVALID', `${nameOf(url)} is smaller than what was asked of it`)
   }
-  if (status !== 401 && status !== 403) return unavailable(url, `HTTP status ${status}`)
+  if (status !== 401 && status !== 403) return unavailable(url, statusOf(answer))
   const why = token === undefined ? 'without a token' : 'with this token'
   return new MixosError('CACHE_DENIED', `${nameOf(url)} is denied ${why}: HTTP status ${status}`, {
     hint: TOKEN_HINT,
   })
+}
+
+/** With what the server says about it, if it says it to people. */
+function statusOf({ status, headers, body }: HttpAnswer): string {
+  const [reason = ''] = Buffer.from(body).toString().split('\n', 1)
+  const isText = /^text\/plain\b/i.test(String(headers['content-type'])) && reason !== ''
+  return `HTTP status ${status}${isText ? `: ${shown(reason)}` : ''}`
 }
 
 const TOKEN_HINT = 'give the token of the cache in the environment: MIXOS_CACHE_TOKEN'

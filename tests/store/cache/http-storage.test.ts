@@ -521,6 +521,21 @@ test('a wrong token is CACHE_DENIED, and the hint says where it goes', async t =
   }
 })
 
+for (const [status, error] of [
+  [409, { code: 'CACHE_INCOMPLETE', message: /HTTP status 409: "it needs a pack\\u001b"$/ }],
+  [422, { code: 'CACHE_UNAVAILABLE', message: /HTTP status 422: "it needs a pack\\u001b"$/ }],
+] as const) {
+  test(`a file that is refused with ${status} is ${error.code}, with the server's reason`, async t => {
+    const { storage } = await storageOf(t, {
+      '/file': (_, response) =>
+        void response
+          .writeHead(status, { 'content-type': 'text/plain; charset=utf-8' })
+          .end('it needs a pack\u001b\nand more\n'),
+    })
+    await t.throwsAsync(storage.write('file', content, { signal }), error)
+  })
+}
+
 test('a server that lists nothing says so', async t => {
   const { storage } = await storageOf(t, {})
   await t.throwsAsync(Array.fromAsync(storage.list('', { signal })), {

@@ -1,6 +1,7 @@
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { MixosError } from '../../../graph/error.ts'
 import type { Entry } from '../../../graph/manifest.ts'
 import type { DerivationHash, Digest, ResolvedHash, StorePath } from '../../../graph/store-path.ts'
 import { absolute, digestOfPath } from '../../../graph/store-path.ts'
@@ -245,6 +246,31 @@ test('a cache that keeps no packs ends a push with an error', async t => {
       !args[0].startsWith('pack/') && storage.has(...args),
   }
   await t.throwsAsync(pushed(store, forgetful, [path]), { code: 'CACHE_INCOMPLETE' })
+})
+
+test('an index that is refused, since its pack has just gone, is pushed again before what refers to it', async t => {
+  const store = tempStore(t)
+  const library = await addTree(store, 'library', { tree: { a: 'text' } })
+  const program = await addTree(store, 'program', {
+    tree: { bin: `runs ${absolute(library)}` },
+    references: [library],
+  })
+  const storage = memoryStorage()
+  const written: string[] = []
+  let isFirst = true
+  const write: WritableStorage['write'] = async (path, ...rest) => {
+    if (isFirst && path.startsWith('object/')) {
+      isFirst = false
+      throw new MixosError('CACHE_INCOMPLETE', 'a pack has gone')
+    }
+    written.push(path)
+    await storage.write(path, ...rest)
+  }
+  await pushed(store, { ...storage, write }, [program])
+  t.deepEqual(
+    written.filter(path => path.startsWith('object/')),
+    [library, program].map(path => `object/${digestOfPath(path)}.json`),
+  )
 })
 
 test('a version that differs in one file brings that file alone, to the cache and from it', async t => {

@@ -336,6 +336,24 @@ for (const [what, path, body, reason] of [
   })
 }
 
+for (const [what, change, status, reason] of [
+  ['in a pack that is not there', { pack: '0'.repeat(64) }, 409, /needs the pack 0{64}, which is/],
+  ['beyond the end of its pack', { offset: 299_990 }, 422, /needs 300010 bytes of .*has 300000/],
+] as const) {
+  test(`the index of a file ${what} is refused with the reason, and nothing is left`, async t => {
+    const { put, files } = await serving(t, { [PACK]: content })
+    for (const many of [1, 6000]) {
+      const { path, text } = indexOfFile({ ...change, many })
+      const answer = await put(path, text)
+      t.is(answer.status, status)
+      t.regex(answer.body.toString(), reason)
+    }
+    t.deepEqual(files(), [PACK])
+    const { path, text } = indexOfFile({ offset: 299_980 })
+    t.is((await put(path, text)).status, 204)
+  })
+}
+
 test('a large index is checked too', async t => {
   const { put, get } = await serving(t)
   const large = indexOf('large-1', 20_000)
@@ -1053,4 +1071,30 @@ function indexOf(label: string, count = 3): { path: string; text: string; buffer
   const path = storePathOf(hash, label)
   const text = formatIndex({ hash, path, manifest, packs: [], frames: [], files: [] })
   return { path: `object/${digestOf(hash)}.json`, text, buffer: Buffer.from(text) }
+}
+
+/** The index of an object with so many files, which are all the same 20 bytes of a pack. */
+function indexOfFile({
+  pack = blake3Hex(content),
+  offset = 0,
+  many = 1,
+}: {
+  pack?: string
+  offset?: number
+  many?: number
+}): { path: string; text: string } {
+  const label = 'file-1'
+  const names = Array.from({ length: many }, (_, i) => `file-${i}`).sort()
+  const file = { type: 'file', executable: false, size: 20, hash: '0'.repeat(64) } as const
+  const entries: Manifest['entries'] = [
+    { path: '', type: 'directory' },
+    ...names.map(path => ({ path, ...file })),
+  ]
+  const manifest: Manifest = { label, references: [], entries }
+  const hash = hashManifest(manifest)
+  const frames = [{ pack: 0, offset, length: 20, size: 20 }]
+  const files = names.map(() => ({ frame: 0, at: 0 }))
+  const path = storePathOf(hash, label)
+  const text = formatIndex({ hash, path, manifest, packs: [pack], frames, files })
+  return { path: `object/${digestOf(hash)}.json`, text }
 }
