@@ -22,7 +22,7 @@ export interface Cache {
 
 /**
  * One cache as a reader sees it who has another way: whatever is wrong with it is a miss, and is told once. A cache
- * that fails is not asked again.
+ * that fails is not asked again, nor one of which several objects are damaged.
  */
 export interface CacheClient {
   readonly name: string
@@ -57,6 +57,8 @@ const BAD_TRACE: ReadonlySet<string> = new Set(['CACHE_INVALID', 'SIGNATURE_INVA
 
 /** Milliseconds that looking for traces in one cache may keep everyone waiting, in all. */
 const PATIENCE = 2000
+/** Objects. What is fetched before it turns out to be damaged has cost its time. */
+const MOST_DAMAGED = 3
 
 export function clientOf(
   { name, policy, priority, open }: Cache,
@@ -69,6 +71,8 @@ export function clientOf(
   const whileUsed = AbortSignal.any([signal, dropped.signal])
   let hasWarned = false
   let hasTold = false
+  // An error for each object: all who want it get the same.
+  const damage = new Set<MixosError>()
   let answeredIn: number | undefined
   const opened: CacheStorage[] = []
 
@@ -98,6 +102,15 @@ export function clientOf(
     dropped.abort(new MixosError('CACHE_UNAVAILABLE', message, { hint }))
     storage = Promise.resolve(undefined)
     return undefined
+  }
+  /** Of one object, what is wrong is a miss; so is what a cache lacks. Of many, or of the cache itself, it is the end. */
+  const blame = (error: MixosError): void => {
+    if (isLack(error) || dropped.signal.aborted) return
+    if (error.code === 'CACHE_INVALID') {
+      warn(error.message, error.hint)
+      if (damage.add(error).size < MOST_DAMAGED) return
+    }
+    giveUp(error)
   }
   const patiently = <T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> =>
     patience.run(late => ask(AbortSignal.any([whileUsed, late])))
@@ -172,7 +185,7 @@ export function clientOf(
       const wanted = Object.values(outputs)
       // One failure ends all the rest at once, however much is queued.
       const onFailure = (error: unknown): void => {
-        if (!signal.aborted && isOfCache(error) && !isLack(error)) giveUp(error)
+        if (!signal.aborted && isOfCache(error)) blame(error)
       }
       const options = { onBytes, signal: whileUsed, onFailure }
       const pulls = wanted.map(({ path }) => puller.pull(from, path, options))
@@ -182,8 +195,8 @@ export function clientOf(
         await Promise.all(pulls)
       } catch (error) {
         if (!isOfCache(error)) throw error
-        if (!isLack(error)) giveUp(error)
-        else if (isOwn) warn(error.message, error.hint)
+        blame(error)
+        if (isLack(error) && isOwn) warn(error.message, error.hint)
         return false
       }
       // Of the hash that was signed, the path has the first 160 bits.

@@ -5,11 +5,12 @@ import { type Derivation, labelOf } from '../../../graph/derivation.ts'
 import { MixosError } from '../../../graph/error.ts'
 import { hashDerivation } from '../../../graph/hash.ts'
 import { override } from '../../../graph/override.ts'
-import type {
-  DerivationHash,
-  ObjectHash,
-  ResolvedHash,
-  StorePath,
+import {
+  type DerivationHash,
+  digestOfPath,
+  type ObjectHash,
+  type ResolvedHash,
+  type StorePath,
 } from '../../../graph/store-path.ts'
 import type { Cache } from '../../../store/cache/client.ts'
 import { forgetKey } from '../../../store/cache/forget-key.ts'
@@ -36,6 +37,7 @@ import { addTree, filesStep, infoStep, quietly, tempStore } from '../../helpers/
 
 const { signal } = new AbortController()
 const key = generateKey(nodeHost, 'colleague')
+const OTHER_PACK = '0'.repeat(64)
 const files = filesStep('files', { a: 'text' })
 const middle = infoStep('middle', { files })
 /** Asked for in other words, made the same. */
@@ -298,12 +300,55 @@ test('a cache whose objects are damaged is named, and the next one is asked', as
   const bad: Cache = { ...cache, name: 'bad', open: async () => damaged }
   const alone = await realizing(t, leaf, [bad])
   t.deepEqual(steps(alone.events), ['files-1 built', 'middle-1 built', 'leaf-1 built'])
-  t.regex(warnings(alone.events)[0] ?? '', /^the cache bad is not used: /)
-  t.is(warnings(alone.events).length, 1)
+  t.is(warnings(alone.events).length, 2)
+  t.regex(warnings(alone.events)[0] ?? '', /^memory:: pack\/[0-9a-f]{64}\.pack: /)
+  t.regex(warnings(alone.events)[1] ?? '', /^the cache bad is not used: memory:: pack\//)
   t.deepEqual((await verify(alone.store)).problems, [])
 
   const both = await realizing(t, leaf, [bad, cache])
   t.deepEqual(steps(both.events), ['leaf-1 substituted'])
+})
+
+for (const [what, damage] of [
+  ['frame lies beyond the end of its pack', text => text.replace('[0,0,', '[0,9999,')],
+  ['frame is in another pack', text => text.replace(/"packs":\["/, `$&${OTHER_PACK}","`)],
+  ['index is none', () => '{}'],
+] as [string, (text: string) => string][]) {
+  test(`an object whose ${what} is a miss that is told, and the cache stays in use`, async t => {
+    const { cache, files, store } = await shared(t, leaf)
+    files.set(`pack/${OTHER_PACK}.pack`, noise(10_000))
+    const path = store.trace(hashDerivation(leaf))?.outputs.out as StorePath
+    const at = `object/${digestOfPath(path)}.json`
+    const index = Buffer.from(files.get(at) ?? []).toString()
+    t.not(damage(index), index)
+    files.set(at, Buffer.from(damage(index)))
+    const { events } = await realizing(t, leaf, [cache])
+    t.deepEqual(steps(events), ['middle-1 substituted', 'leaf-1 built'])
+    t.is(warnings(events).length, 1)
+    t.notRegex(warnings(events)[0] ?? '', /is not used/)
+  })
+}
+
+test('a cache of which much is damaged is not asked for all of it', async t => {
+  // Each so large that it is a request of its own.
+  const text = noise(600_000).toString('base64')
+  const inputs = Array.from({ length: 20 }, (_, at) => [
+    `f${at}`,
+    filesStep(`f${at}`, { at: `${at}${text}` }),
+  ])
+  const root = infoStep('root', Object.fromEntries(inputs))
+  const { cache, files } = await shared(t, root)
+  let asked = 0
+  const damaged = withRead(files, (path, options) => {
+    if (!path.startsWith('pack/')) return memoryStorage(files).read(path, options)
+    options.signal.throwIfAborted()
+    return sleep(5 * ++asked, new Uint8Array(options.range?.length ?? 0))
+  })
+  const { events } = await realizing(t, root, [{ ...cache, open: async () => damaged }])
+  t.is(steps(events).at(-1), 'root-1 built')
+  t.is(warnings(events).length, 2)
+  t.regex(warnings(events)[1] ?? '', /^the cache memory: is not used: /)
+  t.true(asked < inputs.length, `${asked}`)
 })
 
 test('a cache that knows nothing of a step is not blamed for what it lacks', async t => {
