@@ -4,6 +4,7 @@ import type { Host } from '../host.ts'
 import { nodeDisk } from '../hosts/node-disk.ts'
 import { type WebServer, webServer } from '../hosts/node-web.ts'
 import { answering } from './serve/answer.ts'
+import { checkDirectory } from './serve/check-directory.ts'
 import { connectionTable } from './serve/connections.ts'
 import type { Disk } from './serve/disk.ts'
 import { Abandoned, type Exchange, exchangeOf } from './serve/exchange.ts'
@@ -52,14 +53,17 @@ export interface Serving {
 /**
  * Serves the files of a cache in a directory, and takes new ones from those who have the token. Safe beside
  * other processes that use the directory. Throws ADDRESS_UNAVAILABLE for an address or a port,
- * KEY_INVALID for a key or a certificate, SETTINGS_INVALID for a token and FILE_UNAVAILABLE for a directory that are of no use.
+ * KEY_INVALID for a key or a certificate, SETTINGS_INVALID for a token and FILE_UNAVAILABLE for a directory that are of
+ * no use, and CACHE_FOREIGN for the directory of something else.
  */
 export async function serveCache(options: ServeOptions): Promise<Serving> {
   const { host, directory, uploadToken, signal } = options
   signal.throwIfAborted()
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const isAllowed = uploadToken === undefined ? undefined : tokenCheck(uploadToken)
-  checkDirectory(host, directory, { isWritable: isAllowed !== undefined })
+  const storage = directoryStorage(host, directory)
+  const isWritable = isAllowed !== undefined
+  await checkDirectory(host, directory, { storage, isWritable, signal })
   const { disk = nodeDisk(), onRequest, onError = () => undefined } = options
   const indexes = indexChecker()
   const stopping = new AbortController()
@@ -69,7 +73,7 @@ export async function serveCache(options: ServeOptions): Promise<Serving> {
     indexes,
     limits,
     isAllowed,
-    storage: directoryStorage(host, directory),
+    storage,
     signal: stopping.signal,
   })
   const pace = paceOf(limits.stallTimeout)
@@ -152,19 +156,6 @@ export async function serveCache(options: ServeOptions): Promise<Serving> {
     await Promise.all(running)
     await indexes.close()
   }
-}
-
-function checkDirectory(
-  { files }: Host,
-  directory: string,
-  { isWritable }: { isWritable: boolean },
-): void {
-  const stats = files.lstat(`${directory}/.`)
-  if (stats?.isDirectory() || (!stats && !files.lstat(directory) && isWritable)) return
-  const what = stats || files.lstat(directory) ? 'is not a directory' : 'is not there'
-  throw new MixosError('FILE_UNAVAILABLE', `${directory} ${what}`, {
-    hint: 'name the directory of a cache, or make one with: mixos cache push',
-  })
 }
 
 function opened(open: () => WebServer): WebServer {

@@ -64,24 +64,12 @@ export function directoryWriter(host: Host, directory: string): DirectoryWriter 
     return once(directory, async () => {
       const isNew = files.lstat(`${directory}/.`) === undefined
       if (isNew) files.makeDirectory(directory, 0o777)
-      else refuseForeign()
+      else refuseForeign(host, directory)
       // What a team shares stays shared: what is made here may be written by whom the directory may.
       mode = (files.lstat(`${directory}/.`)?.mode ?? 0o755) & 0o2777
       if (isNew) await flush(host, [dirname(directory)])
       await makeBelow(scratch)
       sweep()
-    })
-  }
-
-  /** What somebody keeps there is not a cache because an address was misspelled. */
-  function refuseForeign(): void {
-    if (files.lstat(`${directory}/${INFO_PATH}`)) return
-    const foreign = files
-      .list(directory)
-      .find(name => !BEGUN.has(name) && !name.startsWith('.') && name !== 'lost+found')
-    if (foreign === undefined) return
-    throw new MixosError('CACHE_FOREIGN', `${directory} is no cache: it holds ${foreign}`, {
-      hint: 'name a cache, or a directory that is new or empty',
     })
   }
 
@@ -119,8 +107,21 @@ export function directoryWriter(host: Host, directory: string): DirectoryWriter 
   }
 }
 
-// What the first writer to a cache may have made before it wrote what makes it one.
-const BEGUN = new Set(['object', 'pack', 'tmp', 'trace', 'tuf'])
+/** The directories in one of a cache. */
+export const CACHE_PARTS: ReadonlySet<string> = new Set(['object', 'pack', SCRATCH, 'trace', 'tuf'])
+
+/** Throws CACHE_FOREIGN for what somebody keeps there, which is not a cache because an address was misspelled. */
+export function refuseForeign({ files }: Host, directory: string): void {
+  if (files.lstat(`${directory}/${INFO_PATH}`)) return
+  // The first writer to a cache may have made its parts before it wrote what makes it one.
+  const foreign = files
+    .list(directory)
+    .find(name => !CACHE_PARTS.has(name) && !name.startsWith('.') && name !== 'lost+found')
+  if (foreign === undefined) return
+  throw new MixosError('CACHE_FOREIGN', `${directory} is no cache: it holds ${foreign}`, {
+    hint: 'name a cache, or a directory that is new or empty',
+  })
+}
 
 function refusal(error: unknown, path: string): unknown {
   const { code } = error as NodeJS.ErrnoException

@@ -167,7 +167,8 @@ for (const path of [
   '?list',
 ]) {
   test(`/${path} is not there`, async t => {
-    const { get, directory } = await serving(t, { [PACK]: content, secret: 'secret' })
+    const { get, directory, write } = await serving(t, { [PACK]: content })
+    write('secret', 'secret')
     writeFileSync(join(dirname(directory), 'secret'), 'secret')
     mkdirSync(join(directory, 'tmp'))
     writeFileSync(join(directory, 'tmp/0123456789abcdef0123'), 'half')
@@ -470,7 +471,8 @@ test('one who waits for a turn and goes does not stop the others', async t => {
 })
 
 test('files are listed by prefix, but for those that are not of the cache', async t => {
-  const { get } = await serving(t, { [PACK]: content, [TRACE]: '{}', 'pack/other': 'x', x: 'y' })
+  const { get, write } = await serving(t, { [PACK]: content, [TRACE]: '{}', 'pack/other': 'x' })
+  write('x', 'y')
   const list = async (prefix: string) => {
     const { body, status } = await get(`?list=${prefix}`, { headers: WITH_TOKEN })
     t.is(status, 200)
@@ -869,8 +871,41 @@ test('the signal closes the server', async t => {
   await t.throwsAsync(talk(), { code: 'ECONNREFUSED' })
 })
 
-test('what cannot be served is an error that says why', async t => {
+test('a directory of something else is not served, with the hint that a push gives', async t => {
   const directory = memoryDirectory(t)
+  const { signal } = new AbortController()
+  const options = { host: nodeHost, directory, address: '127.0.0.1', port: 0, signal }
+  writeFileSync(join(directory, 'passwd'), '')
+  for (const uploadToken of [undefined, TOKEN]) {
+    const error = await t.throwsAsync(serveCache({ ...options, uploadToken } as ServeOptions), {
+      code: 'CACHE_FOREIGN',
+      message: /is no cache: it holds passwd$/,
+    })
+    t.is((error as { hint?: string }).hint, 'name a cache, or a directory that is new or empty')
+  }
+  writeFileSync(join(directory, 'mixos-cache.json'), '{"format":"mixos-cache-9"}')
+  await t.throwsAsync(serveCache(options), { code: 'CACHE_FOREIGN', message: /mixos-cache-9/ })
+  writeFileSync(join(directory, 'mixos-cache.json'), INFO)
+  const { close } = await serveCache(options)
+  await close()
+})
+
+test('a part of a cache that is a symlink is told of at the start', async t => {
+  const [directory, outside] = [memoryDirectory(t), memoryDirectory(t)]
+  const { signal } = new AbortController()
+  symlinkSync(outside, join(directory, 'pack'))
+  const serve = serveCache({ host: nodeHost, directory, address: '127.0.0.1', port: 0, signal })
+  const error = await t.throwsAsync(serve, {
+    code: 'FILE_UNAVAILABLE',
+    message: /pack is a symlink, which is not followed$/,
+  })
+  t.regex((error as { hint?: string }).hint ?? '', /mount/)
+})
+
+test('what cannot be served is an error that says why', async t => {
+  const directory = join(memoryDirectory(t), 'cache')
+  mkdirSync(directory)
+  writeFileSync(join(directory, 'mixos-cache.json'), INFO)
   writeFileSync(join(directory, 'file'), '')
   const { signal } = new AbortController()
   const options = { host: nodeHost, directory, address: '127.0.0.1', port: 0, signal }
