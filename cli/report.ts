@@ -52,6 +52,7 @@ export function openReporter({ program, out, err, environment, now }: ReporterOp
   return {
     event: event => {
       if (event.type === 'warning') terminal.print(describeWarning(event, paint))
+      else if (event.type === 'answered') terminal.print(describeAnswer(event))
       else if (event.type === 'failed') {
         print(event.error)
         failed.push({ step: event.step, label: event.label, ...errorRecord(event.error, program) })
@@ -94,6 +95,10 @@ function describeWarning(
 ): string {
   const lines = `${paint('yellow', 'warning:')} ${printable(message)}`
   return hint ? `${lines}\n${describeHint(hint, paint)}` : lines
+}
+
+function describeAnswer({ method, path, status, bytes }: Event & { type: 'answered' }): string {
+  return printable(`${method} ${path}: ${status}, ${bytes} bytes`)
 }
 
 /** `error:` and what failed, why below it, and `hint:` with the next step. A bug comes with its stack. */

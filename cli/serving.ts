@@ -33,8 +33,7 @@ export const servingArgs = (served: string, defaultPort: number) => ({
 
 /** A line for each answer that was given. */
 export function requestLog({ report }: Context): (request: Answered) => void {
-  return ({ method, path, status, bytes }) =>
-    report({ type: 'warning', message: `${method} ${path}: ${status}, ${bytes} bytes` })
+  return answered => report({ type: 'answered', ...answered })
 }
 
 /**

@@ -62,6 +62,14 @@ export type Event =
     }
   /** All of it is here: the next generation is made, and becomes the current one. */
   | { readonly type: 'switching' }
+  /** A request to a server of ours; the path as it was sent, but for what no terminal should show. */
+  | {
+      readonly type: 'answered'
+      readonly method: string
+      readonly path: string
+      readonly status: number
+      readonly bytes: number
+    }
   | { readonly type: 'warning'; readonly message: string; readonly hint?: string }
 
 export type Report = (event: Event) => void
