@@ -4,6 +4,7 @@ import type { CacheStorage, WritableStorage } from '../store/cache/storage.ts'
 import type { Host } from '../store/host.ts'
 import type { Store } from '../store/store.ts'
 import type { Substituter } from '../store/substituter.ts'
+import { TOKEN_VARIABLE, tokenIn } from './cache-token.ts'
 import { absolute, type Context, type Environment } from './context.ts'
 
 /**
@@ -80,7 +81,7 @@ export async function openToWrite(
     host,
     env: environment,
     directory,
-    token: environment.MIXOS_CACHE_TOKEN || undefined,
+    token: tokenIn(environment, TOKEN_VARIABLE),
     ca: await authorities(host, environment, directory),
   })
 }
@@ -113,8 +114,8 @@ function tokenOf(
   { tokenVariable }: Pick<CacheSetting, 'tokenVariable'>,
 ): string | undefined {
   if (tokenVariable === undefined) return undefined
-  const token = environment[tokenVariable]
-  if (token) return token
+  const token = tokenIn(environment, tokenVariable)
+  if (token !== undefined) return token
   throw new MixosError('CACHE_DENIED', `its token is missing: ${tokenVariable} is not set`, {
     hint: 'set it, or change the "tokenVariable" of that cache in your caches.json',
   })

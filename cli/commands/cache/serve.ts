@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { command } from 'cmd-ts'
 import { MixosError } from '../../../graph/error.ts'
-import { badArgument, pathOption } from '../../args.ts'
+import { badArgument, countType, optional, pathOption } from '../../args.ts'
+import { TOKEN_VARIABLE, tokenIn } from '../../cache-token.ts'
 import { absolute, type Context } from '../../context.ts'
 import type { Answer } from '../../report.ts'
 import { LOOPBACK, requestLog, saveMemory, servingArgs } from '../../serving.ts'
@@ -16,12 +17,19 @@ export function serve(context: Context) {
       ...servingArgs('as `cache push --to` makes it', DEFAULT_PORT),
       key: pathOption('tls-key', 'the PEM file of a private key: serve https'),
       cert: pathOption('tls-cert', 'the PEM file of its certificate'),
+      connections: optional({
+        long: 'connections',
+        type: countType('n'),
+        description:
+          'from one address at a time: more where a proxy stands before it, whose address all clients have (default: 64)',
+      }),
     },
     examples: [
       { description: 'to this machine', command: 'mixos cache serve /srv/cache' },
       {
         description: 'to the network, and take uploads',
-        command: 'MIXOS_CACHE_TOKEN=$(cat token) mixos cache serve /srv/cache --address 0.0.0.0',
+        command:
+          'MIXOS_CACHE_TOKEN=$(cat token) mixos cache serve /srv/cache --address 0.0.0.0 --tls-key key.pem --tls-cert cert.pem',
       },
     ],
     handler: args => run(context, args),
@@ -35,15 +43,17 @@ interface Args {
   readonly verbose: boolean
   readonly key: string | undefined
   readonly cert: string | undefined
+  readonly connections: number | undefined
 }
 
 async function run(context: Context, args: Args): Promise<Answer> {
-  const [{ serveCache }, { nodeHost: host }] = await Promise.all([
+  const [{ serveCache }, { nodeHost: host }, { limitsFor }] = await Promise.all([
     import('../../../store/cache/serve.ts'),
     import('../../../store/hosts/node.ts'),
+    import('../../../store/cache/serve/limits.ts'),
   ])
   const { signal, report, environment, directory } = context
-  const token = environment.MIXOS_CACHE_TOKEN
+  const token = tokenIn(environment, TOKEN_VARIABLE)
   const tls = tlsOf(args, path => host.files.read(absolute(path, directory))?.toString())
   saveMemory()
   const serving = await serveCache({
@@ -53,6 +63,7 @@ async function run(context: Context, args: Args): Promise<Answer> {
     port: args.port ?? DEFAULT_PORT,
     ...(tls && { tls }),
     ...(token !== undefined && { uploadToken: token }),
+    ...(args.connections !== undefined && { limits: limitsFor(args.connections) }),
     signal,
     ...(args.verbose && { onRequest: requestLog(context) }),
     onError: error => report({ type: 'warning', message: (error as Error).message }),

@@ -33,3 +33,9 @@ export const DEFAULT_LIMITS: ServeLimits = {
   packBytes: 64 << 20,
   indexBytes: 64 << 20,
 }
+
+/** Where so many connections may come from one address. */
+export function limitsFor(connectionsPerAddress: number): Partial<ServeLimits> {
+  const connections = Math.max(DEFAULT_LIMITS.connections, connectionsPerAddress)
+  return { connections, connectionsPerAddress }
+}

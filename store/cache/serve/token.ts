@@ -15,7 +15,7 @@ export function tokenCheck(token: string): (authorization: string | undefined) =
     throw new MixosError(
       'SETTINGS_INVALID',
       `the upload token has ${token.length} characters, fewer than ${SHORTEST}`,
-      { hint: 'make one with, for instance: openssl rand -hex 16' },
+      { hint: 'make one with, for instance: export MIXOS_CACHE_TOKEN=$(openssl rand -hex 16)' },
     )
   }
   const expected = digest(token)
