@@ -8,6 +8,7 @@ import {
   type Patience,
   waitFor,
 } from './http-exchange.ts'
+import { linePaceOf } from './http-pace.ts'
 import { untilReady } from './http-retry.ts'
 import { turnstile } from './http-turns.ts'
 
@@ -29,6 +30,8 @@ export interface HttpClient {
 // With HTTP/1.1; over HTTP/2, one connection carries all requests in flight.
 const CONNECTIONS = 32
 const REQUESTS = 100
+// A line may falter for longer than one answer may.
+const WINDOW = 5
 
 /**
  * Requests to one server over few connections that are kept, by the proxies that `env` names. Many thousand
@@ -37,7 +40,7 @@ const REQUESTS = 100
  */
 export function httpClient(env: Environment, options: ClientOptions): HttpClient {
   const { patience } = options
-  const line: Line = { arrivals: 0, bytes: 0 }
+  const line: Line = { arrivals: 0, bytes: 0, pace: linePaceOf(WINDOW * patience.answer) }
   const turns = turnstile(REQUESTS)
   let agent: Promise<Dispatcher> | undefined
   return {

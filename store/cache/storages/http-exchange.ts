@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import { MixosError } from '../../../graph/error.ts'
 import { type Body, type BodyPart, bodyOf } from './http-body.ts'
 import { codeOf, nameOf, reasonOf, unavailable } from './http-failure.ts'
-import { paceOf } from './http-pace.ts'
+import { LEAST_OF_ALL, type LinePace, paceOf } from './http-pace.ts'
 import { stallWatch } from './http-stall.ts'
 import { onAbort } from './on-abort.ts'
 
@@ -41,6 +41,7 @@ export interface Line {
   arrivals: number
   /** Of all answers. */
   bytes: number
+  readonly pace: LinePace
 }
 
 export interface Circumstances {
@@ -74,6 +75,7 @@ export function waitFor({ method }: Pick<HttpRequest, 'method'>, patience: Patie
 }
 
 const UNWANTED = 'no longer wanted'
+const TOO_SLOW = `all its answers together come at less than ${LEAST_OF_ALL / 1024} KiB a second`
 
 class Unanswered extends MixosError {}
 
@@ -87,6 +89,7 @@ function ask(
   const wait = waitFor({ method }, patience)
   let controller: Dispatcher.DispatchController | undefined
   let answer: { head: HttpHead; body: Body; isSlow: (bytes: number) => boolean } | undefined
+  let hasBegun = false
   let isOver = false
   let seen = line.arrivals
 
@@ -144,8 +147,12 @@ function ask(
     line.arrivals++
     line.bytes += chunk.length
     watch.feed(chunk.length)
+    if (!hasBegun) line.pace.begin()
+    hasBegun = true
+    const isNarrow = line.pace.isSlow(chunk.length)
     if (answer?.body.take(chunk) === 'enough') cut()
     else if (answer?.isSlow(chunk.length)) throw unavailable(url, 'it only trickles')
+    else if (isNarrow) throw unavailable(url, TOO_SLOW)
   }
 
   function finish(): void {
@@ -175,6 +182,7 @@ function ask(
   function over(settle: () => void): void {
     if (isOver) return
     isOver = true
+    if (hasBegun) line.pace.end()
     watch.stop()
     forget()
     settle()

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import test, { type ExecutionContext } from 'ava'
@@ -10,6 +11,7 @@ import type { MixosError } from '../../../graph/error.ts'
 import { type HttpOptions, httpStorage } from '../../../store/cache/storages/http.ts'
 import { bodyOf } from '../../../store/cache/storages/http-body.ts'
 import { filesIn } from '../../../store/cache/storages/http-list.ts'
+import { linePaceOf } from '../../../store/cache/storages/http-pace.ts'
 import { isPath } from '../../../store/cache/storages/path.ts'
 import { cacheServer, certificate } from '../../helpers/cache-server.ts'
 import { begins, type Handler, noise, redirect, serve } from '../../helpers/http-server.ts'
@@ -217,6 +219,37 @@ test.serial('a server that trickles without a pause is given up', async t => {
   const { read } = await storageOf(t, { '/file': trickling }, { patience })
   await t.throwsAsync(read(), { code: 'CACHE_UNAVAILABLE', message: /trickles|no more came/ })
 })
+
+test.serial('a server whose answers together drip is given up, however many they are', async t => {
+  const drip = dripping({ bytes: 200_000, aSecond: 20_000 })
+  const { read } = await storageOf(t, { '/file': drip }, { patience: QUICK })
+  const slow = { code: 'CACHE_UNAVAILABLE', message: /\/file: .* less than 64 KiB a second$/ }
+  await t.throwsAsync(read(), slow)
+  await t.throwsAsync(Promise.all([read(), read()]), slow)
+})
+
+test.serial('a narrow line that several answers share is not given up', async t => {
+  const narrow = dripping({ bytes: 80_000, aSecond: 30_000 })
+  const { read } = await storageOf(t, { '/file': narrow }, { patience: QUICK })
+  const answers = await Promise.all([read(), read(), read(), read()])
+  t.true(answers.every(bytes => bytes?.length === 80_000))
+})
+
+test.serial(
+  'of the time between answers, and in which this process was busy, nothing is counted',
+  async t => {
+    const pace = linePaceOf(50)
+    await sleep(100)
+    pace.begin()
+    t.false(pace.isSlow(1))
+    const start = performance.now()
+    while (performance.now() - start < 100) Math.sqrt(start)
+    t.false(pace.isSlow(1))
+    await sleep(100)
+    t.true(pace.isSlow(1))
+    pace.end()
+  },
+)
 
 test.serial('a server is not taken for stalled because this process was busy', async t => {
   const answer = sends(content)
@@ -693,6 +726,22 @@ function list(text: string) {
 }
 
 /** A server with these answers, or with `other` for what is not among them, and the storage at it. */
+/** So much at that pace, whatever timers are late. */
+function dripping({ bytes, aSecond }: { bytes: number; aSecond: number }): Handler {
+  return (_, response) => {
+    response.writeHead(200, { 'content-length': String(bytes) })
+    const start = performance.now()
+    let sent = 0
+    const timer = setInterval(() => {
+      const due = Math.min(bytes, Math.ceil(((performance.now() - start) / 1000) * aSecond))
+      response.write('x'.repeat(due - sent))
+      sent = due
+      if (sent === bytes) response.end()
+    }, 20)
+    response.on('close', () => clearInterval(timer))
+  }
+}
+
 async function storageOf(
   t: ExecutionContext,
   handlers: Record<string, Handler>,
