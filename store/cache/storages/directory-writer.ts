@@ -27,6 +27,7 @@ export function directoryWriter(host: Host, directory: string): DirectoryWriter 
   // Those known to be on disk, or about to be.
   const made = new Map<string, Promise<void>>()
   let mode = 0o777
+  let isThere = false
 
   return {
     write: async (path, data) => {
@@ -47,7 +48,7 @@ export function directoryWriter(host: Host, directory: string): DirectoryWriter 
       } catch (error) {
         // Somebody may have deleted the directories since; the next write looks again.
         made.clear()
-        throw refusal(error, at)
+        throw refusal(error, at, isThere ? directory : undefined)
       }
     },
     remove: path => {
@@ -55,7 +56,7 @@ export function directoryWriter(host: Host, directory: string): DirectoryWriter 
       try {
         files.unlink(at)
       } catch (error) {
-        throw refusal(error, at)
+        throw refusal(error, at, directory)
       }
     },
   }
@@ -65,8 +66,9 @@ export function directoryWriter(host: Host, directory: string): DirectoryWriter 
       const isNew = files.lstat(`${directory}/.`) === undefined
       if (isNew) files.makeDirectory(directory, 0o777)
       else refuseForeign(host, directory)
+      isThere = true
       // What a team shares stays shared: what is made here may be written by whom the directory may.
-      mode = (files.lstat(`${directory}/.`)?.mode ?? 0o755) & 0o2777
+      mode = (files.lstat(`${directory}/.`)?.mode ?? 0o755) & 0o3777
       if (isNew) await flush(host, [dirname(directory)])
       await makeBelow(scratch)
       sweep()
@@ -123,12 +125,15 @@ export function refuseForeign({ files }: Host, directory: string): void {
   })
 }
 
-function refusal(error: unknown, path: string): unknown {
+function refusal(error: unknown, path: string, directory: string | undefined): unknown {
   const { code } = error as NodeJS.ErrnoException
   const because = { cause: error }
   if (error instanceof MixosError || code === undefined) return error
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-    return new MixosError('CACHE_READ_ONLY', `may not write ${path}: ${code}`, because)
+    return new MixosError('CACHE_READ_ONLY', `may not write ${path}: ${code}`, {
+      hint: code === 'EROFS' || directory === undefined ? undefined : sharingHint(directory),
+      ...because,
+    })
   }
   if (isDiskFull(error)) {
     return new MixosError('DISK_FULL', `no space left for ${path}`, {
@@ -144,4 +149,9 @@ function refusal(error: unknown, path: string): unknown {
     )
   }
   return new MixosError('CACHE_UNAVAILABLE', `cannot write ${path}: ${code}`, because)
+}
+
+/** Also for one that is there already: who may write to its directories may replace its files. */
+function sharingHint(directory: string): string {
+  return `to share it with a group, its owner runs: find ${directory} -type d -exec chgrp GROUP {} + -exec chmod 2775 {} +`
 }

@@ -150,6 +150,29 @@ for (const [how, code] of [
   })
 }
 
+test('who may not write is told how a group shares a directory', async t => {
+  for (const [how, hint] of [
+    ['EACCES', /^to share it with a group.* find (\S+) .* chgrp GROUP .* chmod 2775 /],
+    ['EROFS', /^$/],
+  ] as const) {
+    const { directory } = emptyCache(t)
+    const host = watchedHost(nodeHost, change => {
+      if (change === 'writeNew') throw systemError(how)
+    })
+    const write = directoryStorage(host, directory).write('trace/a.json', content, { signal })
+    const error = await t.throwsAsync(write)
+    const { hint: given = '' } = error as { hint?: string }
+    t.regex(given, hint)
+    if (how === 'EACCES') t.is(hint.exec(given)?.[1], directory)
+  }
+  const nowhere = watchedHost(nodeHost, () => {
+    throw systemError('EACCES')
+  })
+  const absent = join(memoryDirectory(t), 'absent')
+  const write = directoryStorage(nowhere, absent).write('trace/a.json', content, { signal })
+  t.like(await t.throwsAsync(write), { code: 'CACHE_READ_ONLY', hint: undefined })
+})
+
 test('a file that may not be removed is CACHE_READ_ONLY', async t => {
   const { directory, storage: first } = emptyCache(t)
   await first.write('trace/a.json', content, { signal })
@@ -314,6 +337,14 @@ test('what a team may write to stays so', async t => {
   await storage.write('trace/a/b.json', content, { signal })
   const modes = ['trace', 'trace/a', 'tmp'].map(path => statSync(join(directory, path)).mode)
   t.true(modes.every(mode => (mode & 0o777) === 0o770))
+})
+
+test('where everybody may write, nobody may delete what others wrote, also further down', async t => {
+  const { directory, storage } = emptyCache(t)
+  chmodSync(directory, 0o1777)
+  await storage.write('trace/a/b.json', content, { signal })
+  const modes = ['trace', 'trace/a', 'tmp'].map(path => statSync(join(directory, path)).mode)
+  t.true(modes.every(mode => (mode & 0o7777) === 0o1777))
 })
 
 test('writers of the same file at once leave one of them whole', async t => {
