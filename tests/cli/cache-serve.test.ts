@@ -32,7 +32,7 @@ for (const [token, message] of [
     const { code, stderr } = await withCache(t, { MIXOS_CACHE_TOKEN: token }).mixos(
       ...['cache', 'serve', 'cache', '--port', '0'],
     )
-    t.is(code, 2, stderr)
+    t.is(code, 1, stderr)
     t.regex(stderr, message)
   })
 }
@@ -40,7 +40,7 @@ for (const [token, message] of [
 test('a token that cannot be sent is named by its variable, also to who writes', async t => {
   const user = withCache(t, { MIXOS_CACHE_TOKEN: 'with spaces' })
   const { code, stderr } = await user.mixos('cache', 'verify', 'http://localhost:1')
-  t.is(code, 2, stderr)
+  t.is(code, 1, stderr)
   t.regex(stderr, /^error: MIXOS_CACHE_TOKEN: a token is printable characters without spaces\n/)
 })
 

@@ -27,7 +27,9 @@ export async function checkDirectory(
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (error instanceof MixosError || code === undefined) throw error
-    throw new MixosError('FILE_UNAVAILABLE', `${directory} cannot be read: ${code}`, { cause: error })
+    throw new MixosError('FILE_UNAVAILABLE', `${directory} cannot be read: ${code}`, {
+      cause: error,
+    })
   }
 }
 
