@@ -327,15 +327,15 @@ test('a login is found under the host or its address, with its password in eithe
       'e.example': { auth: '!' },
     },
   })
-  const of = (registry: string) => dockerLogin(nodeHost, registry, env)
+  const of = (registry: string) => dockerLogin(nodeHost, { host: registry, repository: 'x' }, env)
   t.deepEqual(await of('a.example'), { user: 'me', password: 'se:cret' })
   t.deepEqual(await of('b.example'), { user: 'me', password: 'se:cret' })
   t.deepEqual(await of('c.example:5000'), { user: 'you', password: 'p' })
   for (const registry of ['c.example', 'd.example', 'e.example', 'toString']) {
     t.is(await of(registry), undefined, registry)
   }
-  t.is(await dockerLogin(nodeHost, 'a.example', {}), undefined)
-  t.is(await dockerLogin(nodeHost, 'a.example', { HOME: tempDirectory(t) }), undefined)
+  t.is(await dockerLogin(nodeHost, A, {}), undefined)
+  t.is(await dockerLogin(nodeHost, A, { HOME: tempDirectory(t) }), undefined)
 })
 
 test('a login may come from a helper; one that fails is CACHE_DENIED', async t => {
@@ -350,10 +350,14 @@ test('a login may come from a helper; one that fails is CACHE_DENIED', async t =
     },
   })
   const login = (config: object) =>
-    dockerLogin(nodeHost, 'r.example', {
-      ...dockerConfig(t, config),
-      PATH: `${bin}:${process.env.PATH}`,
-    })
+    dockerLogin(
+      nodeHost,
+      { host: 'r.example', repository: 'x' },
+      {
+        ...dockerConfig(t, config),
+        PATH: `${bin}:${process.env.PATH}`,
+      },
+    )
   const mine = { user: 'me', password: 'get r.example' }
   t.deepEqual(await login({ credsStore: 'good' }), mine)
   t.deepEqual(await login({ credsStore: 'bad', credHelpers: { 'r.example': 'good' } }), mine)
@@ -367,8 +371,10 @@ test('a login may come from a helper; one that fails is CACHE_DENIED', async t =
 test('a Docker configuration that is none is CACHE_DENIED and named', async t => {
   const env = dockerConfig(t, [])
   const error = { code: 'CACHE_DENIED', message: /config\.json/ }
-  await t.throwsAsync(dockerLogin(nodeHost, 'a.example', env), error)
+  await t.throwsAsync(dockerLogin(nodeHost, A, env), error)
 })
+
+const A = { host: 'a.example', repository: 'x' }
 
 type Addressed = Pick<RealServer, 'base' | 'port'>
 

@@ -1,68 +1,53 @@
 import { join } from 'node:path'
 import { MixosError } from '../../../graph/error.ts'
-import { isRecord } from '../../../graph/json.ts'
 import type { Host } from '../../host.ts'
 import { credentialsIn } from './credentials-file.ts'
+import { loginOf, parseDockerConfig } from './docker-config.ts'
 import { askHelper, type Login } from './docker-helper.ts'
 import type { Environment } from './http-client.ts'
-
-interface DockerConfig {
-  readonly auths?: Readonly<Record<string, DockerLogin | undefined>>
-  /** Names of helpers: for a registry, and for all others. */
-  readonly credHelpers?: Readonly<Record<string, string | undefined>>
-  readonly credsStore?: string
-}
-
-interface DockerLogin {
-  /** `user:password` in base 64. */
-  readonly auth?: string
-  readonly username?: string
-  readonly password?: string
-}
+import { DOCKER_HUB, type OciAddress } from './oci-address.ts'
 
 /**
- * What `docker login HOST` left behind: in `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`, or with
- * a helper that the file names. Undefined where there is nothing. Throws CACHE_DENIED for a file or a helper
- * that is of no use.
+ * What `docker login` or `podman login` left behind for a repository: in the one file that `$REGISTRY_AUTH_FILE` or
+ * `$DOCKER_CONFIG` names, else in the first of podman's and Docker's own that has a login for it, or with a helper that
+ * such a file names. Undefined where there is nothing. Throws CACHE_DENIED for a file or a helper that is of no use.
  */
 export async function dockerLogin(
   host: Pick<Host, 'files' | 'processes'>,
-  registry: string,
+  { host: registry, repository }: Pick<OciAddress, 'host' | 'repository'>,
   env: Environment,
 ): Promise<Login | undefined> {
-  const directory = env.DOCKER_CONFIG || (env.HOME && join(env.HOME, '.docker'))
-  const path = directory && join(directory, 'config.json')
-  const text = path && credentialsIn(host.files, path)
-  if (!path || !text) return undefined
-  const config = parsed(text, path)
-  const helper = config.credHelpers?.[registry] ?? config.credsStore
-  return (
-    (helper ? await askHelper(host, { helper, registry, env }) : undefined) ??
-    loginIn(config, registry)
-  )
-}
-
-function loginIn({ auths = {} }: DockerConfig, registry: string): Login | undefined {
-  // Docker writes the host, older versions and other tools an address.
-  const key = Object.keys(auths).find(
-    key => key.replace(/^https?:\/\//, '').replace(/(\/v[12])?\/*$/, '') === registry,
-  )
-  const login = key === undefined ? undefined : auths[key]
-  if (!login) return undefined
-  const { auth = '', username, password } = login
-  if (username && password) return { user: username, password }
-  const [, user, secret] = /^([^:]+):(.+?)\0*$/s.exec(Buffer.from(auth, 'base64').toString()) ?? []
-  return user && secret ? { user, password: secret } : undefined
-}
-
-function parsed(text: string, path: string): DockerConfig {
-  try {
-    const data: unknown = JSON.parse(text)
-    if (isRecord(data)) return data
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
+  for (const path of filesOf(env)) {
+    const text = credentialsIn(host.files, path)
+    if (text === undefined && path === env.REGISTRY_AUTH_FILE) throw absent(path)
+    if (!text) continue
+    const config = parseDockerConfig(text, path)
+    const helper = config.helperOf(registry)
+    // What Docker tells a helper is the key that it has in its own file.
+    const asked = registry === DOCKER_HUB ? 'https://index.docker.io/v1/' : registry
+    const login =
+      (helper ? await askHelper(host, { helper, registry: asked, env }) : undefined) ??
+      loginOf(config, `${registry}/${repository}`)
+    if (login) return login
   }
-  throw new MixosError('CACHE_DENIED', `${path} is not what docker login writes`, {
-    hint: 'correct or remove it, and log in again',
+  return undefined
+}
+
+/** In the order of containers-auth.json(5); of DOCKER_CONFIG that page says nothing, and podman does so. */
+function filesOf(env: Environment): string[] {
+  const { HOME, XDG_RUNTIME_DIR, XDG_CONFIG_HOME, DOCKER_CONFIG, REGISTRY_AUTH_FILE } = env
+  if (REGISTRY_AUTH_FILE) return [REGISTRY_AUTH_FILE]
+  if (DOCKER_CONFIG) return [join(DOCKER_CONFIG, 'config.json')]
+  const settings = XDG_CONFIG_HOME || (HOME && join(HOME, '.config'))
+  return [
+    XDG_RUNTIME_DIR && join(XDG_RUNTIME_DIR, 'containers', 'auth.json'),
+    settings && join(settings, 'containers', 'auth.json'),
+    HOME && join(HOME, '.docker', 'config.json'),
+  ].filter((path): path is string => Boolean(path))
+}
+
+function absent(path: string): MixosError {
+  return new MixosError('CACHE_DENIED', `REGISTRY_AUTH_FILE is ${path}, which is not there`, {
+    hint: 'correct or unset it, or log in with: podman login',
   })
 }

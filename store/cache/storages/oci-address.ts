@@ -3,11 +3,20 @@ import { MixosError } from '../../../graph/error.ts'
 export interface OciAddress {
   /** For messages: the URL as it was given. */
   readonly name: string
-  /** With the port where it has one; what credentials are kept under. */
+  /** With the port where it has one, and of Docker Hub `docker.io`: what credentials are kept under. */
   readonly host: string
   readonly repository: string
   /** Of the registry: everything is asked for below. */
   readonly base: URL
+}
+
+export const DOCKER_HUB = 'docker.io'
+/** Where its API is, under one of the names that it has. */
+const HUB_API = 'index.docker.io'
+
+/** The one name of a registry that has several. */
+export function registryOf(host: string): string {
+  return /^(index|registry-1)\.docker\.io$/.test(host) ? DOCKER_HUB : host
 }
 
 const HINT = 'write it as oci://HOST/NAME, with ?insecure=true for a registry without TLS'
@@ -34,7 +43,9 @@ export function parseOciAddress(url: URL): OciAddress {
   }
   const isLocal = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname)
   const insecure = url.searchParams.get('insecure') ?? String(isLocal)
-  const base = URL.parse(`${insecure === 'true' ? 'http' : 'https'}://${url.host}/v2/`)
-  if (!base || url.host === '') return refuse(`${JSON.stringify(url.host)} is no host`)
-  return { name, host: url.host, repository, base }
+  const host = registryOf(url.host)
+  const api = host === DOCKER_HUB ? HUB_API : host
+  const base = URL.parse(`${insecure === 'true' ? 'http' : 'https'}://${api}/v2/`)
+  if (!base || host === '') return refuse(`${JSON.stringify(host)} is no host`)
+  return { name, host, repository, base }
 }

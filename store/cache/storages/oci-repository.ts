@@ -34,7 +34,7 @@ export function openRepository(address: OciAddress, options: RepositoryOptions):
     client,
     now: options.host.now,
     login: () => {
-      known ??= dockerLogin(options.host, address.host, options.env)
+      known ??= dockerLogin(options.host, address, options.env)
       return known
     },
   })

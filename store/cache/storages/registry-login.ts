@@ -2,7 +2,7 @@ import { MixosError } from '../../../graph/error.ts'
 import type { Login } from './docker-helper.ts'
 import type { OciAddress } from './oci-address.ts'
 import { jsonOf, record } from './oci-manifest.ts'
-import type { WebAnswer, WebClient } from './web-client.ts'
+import type { WebAnswer, WebClient, WebRequest } from './web-client.ts'
 
 /** What a registry is told with a request, for what the request does. */
 export type Right = 'pull' | 'push' | 'delete'
@@ -62,8 +62,10 @@ export function registryLogin(
     const { scheme, values } = parseChallenge(refusal.headers['www-authenticate'] ?? '')
     const known = await login()
     if (scheme === 'bearer') tokens.set(right, await fetchToken(values, known, signal))
-    else if (scheme === 'basic' && known && !basic) basic = basicHeader(known)
-    else throw denied(known ? 'it refuses the credentials' : 'it asks for credentials')
+    else if (!known) throw denied('it asks for credentials')
+    else if ('identityToken' in known) throw denied('it takes a password, and no identity token')
+    else if (scheme === 'basic' && !basic) basic = basicHeader(known)
+    else throw denied('it refuses the credentials')
   }
 
   async function fetchToken(
@@ -76,14 +78,8 @@ export function registryLogin(
     const isSafe =
       url?.protocol === 'https:' || (url?.protocol === 'http:' && base.protocol === 'http:')
     if (!url || !isSafe) throw unavailable(`it sends for a token to ${JSON.stringify(realm)}`)
-    if (service) url.searchParams.set('service', service)
-    for (const part of scope?.split(' ') ?? []) url.searchParams.append('scope', part)
-    const answer = await client.send(url, {
-      method: 'GET',
-      ...(known && { headers: { authorization: basicHeader(known) } }),
-      signal,
-      limit: TOKEN_LIMIT,
-    })
+    const { to, ...request } = tokenRequest(url, { service, scope }, known)
+    const answer = await client.send(to, { ...request, signal, limit: TOKEN_LIMIT })
     if (answer.status === 401 || answer.status === 403) throw denied(`no token from ${url.host}`)
     if (answer.status !== 200) {
       throw unavailable(`no token from ${url.host}, status ${answer.status}`)
@@ -107,6 +103,31 @@ export function registryLogin(
   }
 }
 
+type TokenRequest = Pick<WebRequest, 'method' | 'headers' | 'body'> & { readonly to: URL }
+
+/** By distribution's token specification, or for an identity token by its form of OAuth 2.0. */
+function tokenRequest(
+  realm: URL,
+  { service, scope }: Record<string, string | undefined>,
+  known: Login | undefined,
+): TokenRequest {
+  if (known && 'identityToken' in known) {
+    const form = new URLSearchParams({
+      grant_type: 'refresh_token',
+      refresh_token: known.identityToken,
+      client_id: 'mixos',
+      ...(service && { service }),
+      ...(scope && { scope }),
+    })
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    return { to: realm, method: 'POST', headers, body: Buffer.from(form.toString()) }
+  }
+  const to = new URL(realm)
+  if (service) to.searchParams.set('service', service)
+  for (const part of scope?.split(' ') ?? []) to.searchParams.append('scope', part)
+  return { to, method: 'GET', ...(known && { headers: { authorization: basicHeader(known) } }) }
+}
+
 /** `Bearer realm="…",service="…"` */
 function parseChallenge(header: string): {
   scheme: string
@@ -119,6 +140,6 @@ function parseChallenge(header: string): {
   return { scheme: scheme.toLowerCase(), values: Object.fromEntries(values) }
 }
 
-function basicHeader({ user, password }: Login): string {
+function basicHeader({ user, password }: Extract<Login, { user: string }>): string {
   return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
 }
