@@ -175,7 +175,7 @@ const doneIn = (events: readonly Event[]): string[] =>
 
 async function makeBucket(base: string, env: Readonly<Record<string, string>>): Promise<void> {
   const url = new URL(`s3://team?endpoint=${encodeURIComponent(base)}&region=us-east-1`)
-  const credentials = awsCredentials(host.files, env)
+  const credentials = awsCredentials(host, env)
   const bucket = openBucket(parseS3Address(url, env), credentials, { host, env })
   const { status, data } = await bucket.send('', { method: 'PUT', signal, limit: 10_000 })
   await bucket.close()

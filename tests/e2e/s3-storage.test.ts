@@ -199,7 +199,7 @@ for (const url of [
   })
 }
 
-test('credentials are those of the environment, else of a profile', t => {
+test('credentials are those of the environment, else of a profile', async t => {
   const home = tempDirectory(t)
   mkdirSync(join(home, '.aws'))
   const ini = `# mine
@@ -214,14 +214,14 @@ aws_secret_access_key=D
 aws_session_token = E
 `
   writeFileSync(join(home, '.aws', 'credentials'), ini)
-  const of = (env: Environment) => awsCredentials(nodeHost.files, { HOME: home, ...env })
-  t.deepEqual(of({}), { accessKeyId: 'A', secretAccessKey: 'B=' })
+  const of = async (env: Environment) => awsCredentials(nodeHost, { HOME: home, ...env })?.()
+  t.deepEqual(await of({}), { accessKeyId: 'A', secretAccessKey: 'B=' })
   const work = { accessKeyId: 'C', secretAccessKey: 'D', sessionToken: 'E' }
-  t.deepEqual(of({ AWS_PROFILE: 'work' }), work)
+  t.deepEqual(await of({ AWS_PROFILE: 'work' }), work)
   const own = { AWS_ACCESS_KEY_ID: 'K', AWS_SECRET_ACCESS_KEY: 'S' }
-  t.deepEqual(of(own), { accessKeyId: 'K', secretAccessKey: 'S' })
-  t.is(of({ HOME: '/nowhere' }), undefined)
-  t.throws(() => of({ AWS_PROFILE: 'none' }), { code: 'CACHE_DENIED', message: /"none"/ })
+  t.deepEqual(await of(own), { accessKeyId: 'K', secretAccessKey: 'S' })
+  t.is(await of({ HOME: '/nowhere' }), undefined)
+  await t.throwsAsync(of({ AWS_PROFILE: 'none' }), { code: 'CACHE_DENIED', message: /"none"/ })
 })
 
 test('a page of a listing is read with its entities, and another document is CACHE_INVALID', t => {
@@ -263,5 +263,5 @@ function bucketOf(name: string): Bucket {
   const env = credentials()
   const address = parseS3Address(new URL(`s3://${name}?endpoint=${server.base}`), env)
   const options = { host: nodeHost, env, patience }
-  return openBucket(address, awsCredentials(nodeHost.files, env), options)
+  return openBucket(address, awsCredentials(nodeHost, env), options)
 }

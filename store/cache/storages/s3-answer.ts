@@ -52,11 +52,14 @@ export function refusal(answer: WebAnswer, { address, what, isAnonymous }: Asked
   return new MixosError('CACHE_UNAVAILABLE', about)
 }
 
+export const NO_CREDENTIALS =
+  'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; what else the AWS CLI finds, it gives by: aws configure export-credentials --format env'
+
 /** Of those that come with status 400. */
 const DENIED = new Set(['ExpiredToken', 'InvalidToken', 'InvalidAccessKeyId'])
 
 function deniedHint(code: string, isAnonymous: boolean): string {
-  if (isAnonymous) return 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE'
+  if (isAnonymous) return NO_CREDENTIALS
   if (code === 'RequestTimeTooSkewed') return 'set the clock of this machine'
   if (code === 'AccessDenied') {
     return 'grant these credentials the right, and also s3:ListBucket, without which a missing file is denied too'

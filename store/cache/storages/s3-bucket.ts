@@ -1,11 +1,11 @@
 import type { Host } from '../../host.ts'
-import type { AwsCredentials } from './aws-credentials.ts'
+import type { AwsCredentialSource, AwsCredentials } from './aws-credentials.ts'
 import type { S3Address } from './s3-address.ts'
 import { sha256 } from './sha256.ts'
 import { type WebAnswer, type WebOptions, type WebRequest, webClient } from './web-client.ts'
 
 export interface S3Options extends WebOptions {
-  readonly host: Pick<Host, 'files' | 'now'>
+  readonly host: Pick<Host, 'files' | 'now' | 'processes'>
   /** Keys in one answer of a listing; servers give at most 1,000. */
   readonly pageSize?: number
 }
@@ -19,7 +19,7 @@ export interface Bucket {
 
 export function openBucket(
   address: S3Address,
-  credentials: AwsCredentials | undefined,
+  credentials: AwsCredentialSource | undefined,
   options: S3Options,
 ): Bucket {
   const client = webClient(options)
@@ -32,20 +32,26 @@ export function openBucket(
       for (const [name, value] of Object.entries(request.query ?? {})) {
         url.searchParams.set(name, value)
       }
-      const headers = credentials ? await signed(url, request) : request.headers
+      const headers = credentials
+        ? await signed(url, request, await credentials())
+        : request.headers
       return client.send(url, { ...request, ...(headers && { headers }) })
     },
     close: () => client.close(),
   }
 
-  async function signed(url: URL, request: WebRequest): Promise<Record<string, string>> {
+  async function signed(
+    url: URL,
+    request: WebRequest,
+    keys: AwsCredentials,
+  ): Promise<Record<string, string>> {
     // Loaded when first used, like the client.
     const { AwsV4Signer } = await import('aws4fetch')
     const { method, body, headers } = request
     // The server compares it with what it got.
     const hash = await sha256(body ?? new Uint8Array())
     const signer = new AwsV4Signer({
-      ...(credentials as AwsCredentials),
+      ...keys,
       method,
       url: url.href,
       headers: { ...headers, 'x-amz-content-sha256': hash },

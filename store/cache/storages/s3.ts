@@ -1,22 +1,24 @@
 import { MixosError } from '../../../graph/error.ts'
 import type { StoredFile, WritableStorage } from '../storage.ts'
 import { awsCredentials } from './aws-credentials.ts'
+import { awsEnvironment } from './aws-profile.ts'
 import { checkPath, checkPrefix, isPath } from './path.ts'
 import { bytesOfRange } from './range.ts'
 import { parseS3Address } from './s3-address.ts'
-import { codeOf, parsePage, refusal } from './s3-answer.ts'
+import { codeOf, NO_CREDENTIALS, parsePage, refusal } from './s3-answer.ts'
 import { openBucket, type S3Options } from './s3-bucket.ts'
 import type { WebAnswer, WebRequest } from './web-client.ts'
 
 /**
  * A bucket of Amazon S3 or of a server that speaks its protocol. Without credentials it is read as anyone
  * may. Nothing is asked of it before the first use. Throws BAD_ARGUMENT for an address of another form, and
- * CACHE_DENIED for a profile of credentials that is not there.
+ * CACHE_DENIED where no credentials come from the profile that the user chose.
  */
 export async function s3Storage(url: URL, options: S3Options): Promise<WritableStorage> {
-  const address = parseS3Address(url, options.env)
+  const { host, env } = options
+  const address = parseS3Address(url, awsEnvironment(host.files, env))
   const { name, prefix } = address
-  const credentials = awsCredentials(options.host.files, options.env)
+  const credentials = awsCredentials(host, env)
   const bucket = openBucket(address, credentials, options)
   let isBucketFound = false
 
@@ -114,7 +116,7 @@ export async function s3Storage(url: URL, options: S3Options): Promise<WritableS
   function needCredentials(verb: string): void {
     if (credentials) return
     throw new MixosError('CACHE_DENIED', `${name}: no credentials to ${verb} with`, {
-      hint: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE',
+      hint: NO_CREDENTIALS,
     })
   }
 

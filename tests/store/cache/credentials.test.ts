@@ -1,10 +1,13 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { awsCredentials } from '../../../store/cache/storages/aws-credentials.ts'
+import { awsEnvironment } from '../../../store/cache/storages/aws-profile.ts'
 import { dockerLogin } from '../../../store/cache/storages/docker-credentials.ts'
+import type { Environment } from '../../../store/cache/storages/http-client.ts'
 import { parseOciAddress } from '../../../store/cache/storages/oci-address.ts'
 import { registryLogin } from '../../../store/cache/storages/registry-login.ts'
+import { parseS3Address } from '../../../store/cache/storages/s3-address.ts'
 import type { WebRequest } from '../../../store/cache/storages/web-client.ts'
 import type { Files } from '../../../store/host.ts'
 import { nodeHost } from '../../../store/hosts/node.ts'
@@ -34,7 +37,8 @@ for (const [code, obstacle] of Object.entries(OBSTACLES)) {
       message: new RegExp(login),
     })
     const keys = join(aws, 'credentials')
-    t.throws(() => awsCredentials(obstacle(keys), { AWS_SHARED_CREDENTIALS_FILE: keys }), {
+    const host = { ...nodeHost, files: obstacle(keys) }
+    t.throws(() => awsCredentials(host, { AWS_SHARED_CREDENTIALS_FILE: keys }), {
       code: 'CACHE_DENIED',
       message: new RegExp(keys),
     })
@@ -212,6 +216,132 @@ test('a registry that takes a password alone is CACHE_DENIED for an identity tok
     { code: 'CACHE_DENIED', message: /identity token/ },
   )
 })
+
+test("an AWS profile is read from both files, with the keys of Amazon's own order", async t => {
+  const home = configured(t, {
+    '.aws/config': `
+[default]
+region = eu-north-1
+aws_access_key_id = CONFIG
+aws_secret_access_key = S
+s3 =
+  region = not-this-one
+  max_concurrent_requests = 20
+# [profile commented]
+[profile work]
+region=eu-west-3
+endpoint_url = https://s3.example/
+aws_access_key_id = WORK
+aws_secret_access_key = W
+[profile "my team"]
+aws_access_key_id = TEAM
+aws_secret_access_key = T
+[work]
+region = of-no-profile
+`,
+    '.aws/credentials': `
+[default]
+aws_access_key_id = SHARED
+aws_secret_access_key = B=
+[bare]
+aws_access_key_id = BARE
+aws_secret_access_key = S
+aws_session_token = E
+`,
+  })
+  const keyOf = async (env: Environment) =>
+    (await awsCredentials(nodeHost, { HOME: home, ...env })?.())?.accessKeyId
+  t.is(await keyOf({}), 'SHARED')
+  t.is(await keyOf({ AWS_PROFILE: 'work' }), 'WORK')
+  t.is(await keyOf({ AWS_PROFILE: 'my team' }), 'TEAM')
+  t.is(await keyOf({ AWS_PROFILE: 'bare' }), 'BARE')
+  t.is(await keyOf({ AWS_SHARED_CREDENTIALS_FILE: join(home, 'none') }), 'CONFIG')
+  const AWS_CONFIG_FILE = join(home, '.aws', 'config')
+  t.is(await keyOf({ HOME: '/nowhere', AWS_CONFIG_FILE }), 'CONFIG')
+
+  const of = (env: Environment, url = 's3://cache') =>
+    parseS3Address(new URL(url), awsEnvironment(nodeHost.files, { HOME: home, ...env }))
+  t.is(of({}).region, 'eu-north-1')
+  t.is(of({ AWS_PROFILE: 'work' }).region, 'eu-west-3')
+  t.is(of({ AWS_PROFILE: 'work' }).base.href, 'https://s3.example/cache/')
+  t.is(of({ AWS_PROFILE: 'bare' }).region, 'us-east-1')
+  t.is(of({ AWS_DEFAULT_REGION: 'a' }).region, 'a')
+  t.is(of({ AWS_DEFAULT_REGION: 'a', AWS_REGION: 'b' }).region, 'b')
+  t.is(of({}, 's3://cache?region=c').region, 'c')
+})
+
+test('credential_process is run when keys are needed, and again before they expire', async t => {
+  let now = Date.parse('2026-01-01T00:00:00Z')
+  const runs = join(tempDirectory(t), 'runs')
+  const answer = {
+    Version: 1,
+    AccessKeyId: 'P',
+    SecretAccessKey: 'S',
+    SessionToken: 'T',
+    Expiration: '2026-01-01T01:00:00Z',
+  }
+  const home = configured(t, {
+    'answer with a space': answer,
+    '.aws/config': `[default]\ncredential_process = sh -c 'echo run >> ${runs}; cat "$HOME/answer with a space"'\n`,
+  })
+  const source = awsCredentials(
+    { ...nodeHost, now: () => now },
+    { HOME: home, PATH: process.env.PATH },
+  )
+  t.false(existsSync(runs))
+  const keys = { accessKeyId: 'P', secretAccessKey: 'S', sessionToken: 'T' }
+  t.deepEqual(await Promise.all([source?.(), source?.()]), [keys, keys])
+  t.is(readFileSync(runs, 'utf8'), 'run\n')
+  now += 59 * 60_000
+  await source?.()
+  t.is(readFileSync(runs, 'utf8'), 'run\nrun\n')
+})
+
+for (const [process, why] of [
+  ['echo locked >&2; exit 3', /exit code 3/],
+  ['echo hello', /no keys/],
+  [`echo '{"Version":2,"AccessKeyId":"A","SecretAccessKey":"B"}'`, /no keys/],
+] as const) {
+  test(`a credential_process is CACHE_DENIED and named: ${process}`, async t => {
+    const home = configured(t, {
+      '.aws/config': `[profile mine]\ncredential_process = ${process}\n`,
+    })
+    const env = { HOME: home, AWS_PROFILE: 'mine', PATH: '/usr/bin:/bin' }
+    const error = await t.throwsAsync(async () => awsCredentials(nodeHost, env)?.(), {
+      code: 'CACHE_DENIED',
+      message: /"mine".*credential_process/,
+    })
+    t.regex(error?.message ?? '', why)
+  })
+}
+
+for (const setting of [
+  'role_arn = arn:aws:iam::1:role/x\nsource_profile = default',
+  'sso_session = team',
+  'sso_start_url = https://x.example',
+  'web_identity_token_file = /t',
+  'login_session = x',
+]) {
+  const [name = ''] = setting.split(' ')
+  test(`a profile that has ${name} is CACHE_DENIED, and another tool can resolve it`, t => {
+    const home = configured(t, { '.aws/config': `[profile mine]\n${setting}\n` })
+    const error = t.throws(() => awsCredentials(nodeHost, { HOME: home, AWS_PROFILE: 'mine' }), {
+      code: 'CACHE_DENIED',
+      message: new RegExp(`"mine".*${name}`),
+    }) as { hint?: string }
+    t.regex(error.hint ?? '', /aws configure export-credentials --profile mine --format env/)
+  })
+}
+
+for (const name of ['AWS_WEB_IDENTITY_TOKEN_FILE', 'AWS_CONTAINER_CREDENTIALS_FULL_URI']) {
+  test(`${name} is CACHE_DENIED where there are no keys`, t => {
+    const error = t.throws(() => awsCredentials(nodeHost, { [name]: 'x' }), {
+      code: 'CACHE_DENIED',
+      message: new RegExp(name),
+    }) as { hint?: string }
+    t.regex(error.hint ?? '', /aws configure export-credentials --format env/)
+  })
+}
 
 const { signal } = new AbortController()
 const A = parseOciAddress(new URL('oci://a.example/team/cache'))
