@@ -8,6 +8,7 @@ import {
   type Patience,
   waitFor,
 } from './http-exchange.ts'
+import { failedProxy } from './http-failure.ts'
 import { linePaceOf } from './http-pace.ts'
 import { untilReady } from './http-retry.ts'
 import { turnstile } from './http-turns.ts'
@@ -54,7 +55,8 @@ export function httpClient(env: Environment, options: ClientOptions): HttpClient
           const before = line.arrivals
           try {
             return await exchange(dispatcher, request, { line, patience })
-          } catch (error) {
+          } catch (thrown) {
+            const error = withProxy(thrown, request.url, env)
             const isDown = error instanceof MixosError && error.code === 'CACHE_UNAVAILABLE'
             if (isDown && line.arrivals === before) turns.refuse(error)
             throw error
@@ -93,6 +95,18 @@ async function connect(env: Environment, { ca, patience }: ClientOptions): Promi
     bodyTimeout: 0,
   })
 }
+
+/** Of a proxy that is down, the server of the cache knows nothing. */
+function withProxy(error: unknown, url: URL, env: Environment): unknown {
+  if (!(error instanceof MixosError)) return error
+  const proxies = PROXIES.map(name => URL.parse(proxyOf(env, name))).filter(proxy => proxy !== null)
+  const proxy = failedProxy(error.cause, url, proxies)
+  if (!proxy) return error
+  const hint = `does the proxy ${proxy.origin} run? your environment names it; to go past it, name the server in no_proxy`
+  return new MixosError(error.code, error.message, { hint, cause: error.cause })
+}
+
+const PROXIES = ['http_proxy', 'https_proxy']
 
 function proxyOf(env: Environment, name: string): string {
   const value = env[name] || env[name.toUpperCase()] || ''

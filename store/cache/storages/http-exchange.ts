@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { MixosError } from '../../../graph/error.ts'
 import { type Body, type BodyPart, bodyOf } from './http-body.ts'
-import { codeOf, nameOf, reasonOf, unavailable } from './http-failure.ts'
+import { codeOf, hintOf, nameOf, reasonOf, unavailable } from './http-failure.ts'
 import { LEAST_OF_ALL, type LinePace, paceOf } from './http-pace.ts'
 import { stallWatch } from './http-stall.ts'
 import { onAbort } from './on-abort.ts'
@@ -202,7 +202,8 @@ function ask(
     const reason = reasonOf(error)
     if (answer) return unavailable(url, `the connection broke: ${reason}`, error)
     if (!BROKEN.has(codeOf(error))) return unavailable(url, reason, error)
-    return new Unanswered('CACHE_UNAVAILABLE', `${nameOf(url)}: ${reason}`, { cause: error })
+    const hint = line.arrivals === 0 ? hintOf(url, error) : undefined
+    return new Unanswered('CACHE_UNAVAILABLE', `${nameOf(url)}: ${reason}`, { hint, cause: error })
   }
 }
 

@@ -6,8 +6,34 @@ export function nameOf(url: URL): string {
 }
 
 export function unavailable(url: URL, reason: string, cause?: unknown): MixosError {
-  const hint = HINTS[codeOf(cause)]
+  const hint = hintOf(url, cause)
   return new MixosError('CACHE_UNAVAILABLE', `${nameOf(url)}: ${reason}`, { hint, cause })
+}
+
+/** The next step for what Node says of a request that got no answer. */
+export function hintOf(url: URL, cause: unknown): string | undefined {
+  const code = codeOf(cause)
+  return url.protocol === 'http:' && NOT_HTTP.has(code) ? TLS_ALONE : HINTS[code]
+}
+
+/** Of a server that hangs up, or says that the request is a bad one. */
+export const TLS_ALONE = 'if it is one that speaks TLS alone, write https:// instead'
+const NOT_HTTP = new Set(['UND_ERR_SOCKET', 'ECONNRESET'])
+
+/** Which of the proxies a connection was to reach that did not come up. */
+export function failedProxy(cause: unknown, url: URL, proxies: readonly URL[]): URL | undefined {
+  if (cause instanceof AggregateError) return failedProxy(cause.errors[0], url, proxies)
+  const { hostname, address, port } = Object(cause) as Record<string, unknown>
+  return proxies.find(proxy => {
+    if (hostname !== undefined) return hostname === proxy.hostname && hostname !== url.hostname
+    // Where the server has the same port, the address must be the proxy's.
+    const isOnly = portOf(proxy) !== portOf(url) || address === proxy.hostname
+    return port === portOf(proxy) && isOnly
+  })
+}
+
+function portOf({ port, protocol }: URL): number {
+  return Number(port) || (protocol === 'https:' ? 443 : 80)
 }
 
 const OWN_CERTIFICATE =

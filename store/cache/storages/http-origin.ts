@@ -3,7 +3,7 @@ import { shown } from '../../../graph/shown.ts'
 import type { BodyPart } from './http-body.ts'
 import type { HttpClient } from './http-client.ts'
 import type { HttpAnswer, HttpHead, HttpRequest } from './http-exchange.ts'
-import { nameOf, unavailable } from './http-failure.ts'
+import { nameOf, TLS_ALONE, unavailable } from './http-failure.ts'
 
 export interface Asking {
   readonly signal: AbortSignal
@@ -150,6 +150,10 @@ function refusal(url: URL, answer: HttpAnswer, token: string | undefined): Mixos
   const { status } = answer
   if (status === 416) {
     return new MixosError('CACHE_INVALID', `${nameOf(url)} is smaller than what was asked of it`)
+  }
+  if (status === 400 && url.protocol === 'http:') {
+    const about = `${nameOf(url)}: ${statusOf(answer)}`
+    return new MixosError('CACHE_UNAVAILABLE', about, { hint: TLS_ALONE })
   }
   if (status !== 401 && status !== 403) return unavailable(url, statusOf(answer))
   const why = token === undefined ? 'without a token' : 'with this token'
