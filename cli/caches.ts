@@ -38,15 +38,12 @@ async function openCaches(
   addresses: readonly string[],
 ): Promise<Substituter> {
   const { environment, project, signal, report } = context
-  const [{ cacheSettings }, { substituterOf }] = await Promise.all([
+  const [{ cacheSettings }, { substituterOf }, named] = await Promise.all([
     import('../store/cache/settings.ts'),
     import('../store/substituter.ts'),
+    cacheAddresses(context, addresses),
   ])
-  const settings = cacheSettings(store.host, {
-    environment,
-    project,
-    addresses: cacheAddresses(context, addresses),
-  })
+  const settings = cacheSettings(store.host, { environment, project, addresses: named })
   for (const warning of settings.warnings) report({ type: 'warning', ...warning })
   const caches = settings.caches.map(setting => ({
     name: setting.address,
@@ -57,13 +54,13 @@ async function openCaches(
   return substituterOf(store, caches, { signal, report })
 }
 
-/** As they are told of and asked: what is no URL is a path, and on the command line begins where the user is. */
-export function cacheAddresses(
+/** Addresses from the command line, where a path may begin where the user is. */
+export async function cacheAddresses(
   { directory }: Pick<Context, 'directory'>,
-  typed: readonly string[],
-): string[] {
-  const isPath = (text: string): boolean => text !== '' && !/^[a-z][a-z0-9+.-]*:/i.test(text)
-  return typed.map(address => (isPath(address) ? absolute(address, directory) : address))
+  addresses: readonly string[],
+): Promise<string[]> {
+  const { isPath } = await import('../store/cache/address.ts')
+  return addresses.map(address => (isPath(address) ? absolute(address, directory) : address))
 }
 
 interface Reachable {

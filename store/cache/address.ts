@@ -30,11 +30,16 @@ const CREDENTIALS: Record<Scheme, string> = {
  */
 export function locationOf(address: string): CacheLocation {
   if (address === '') throw new MixosError('BAD_ARGUMENT', 'the address of a cache is empty')
-  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(address)?.[1]?.toLowerCase()
+  const scheme = schemeOf(address)
   if (scheme === undefined) return { scheme: 'file', path: address }
   if (!isScheme(scheme)) throw unknownScheme(scheme)
   const url = urlOf(address, scheme)
   return scheme === 'file' ? { scheme, path: pathOf(url) } : { scheme, url }
+}
+
+/** Whether it is the path of a directory, perhaps a relative one, and no URL. */
+export function isPath(address: string): boolean {
+  return address !== '' && schemeOf(address) === undefined
 }
 
 /** Throws BAD_ARGUMENT for an address that cannot be opened, whatever the environment says. */
@@ -42,6 +47,10 @@ export function checkAddress(address: string): void {
   const location = locationOf(address)
   if (location.scheme === 's3') parseS3Address(location.url, {})
   if (location.scheme === 'oci') parseOciAddress(location.url)
+}
+
+function schemeOf(address: string): string | undefined {
+  return /^([a-z][a-z0-9+.-]*):/i.exec(address)?.[1]?.toLowerCase()
 }
 
 function isScheme(scheme: string): scheme is Scheme {

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -143,7 +144,7 @@ test('an address of a cache that is wrong is told of', async t => {
 test('an authority that is no certificate is refused, not passed over', async t => {
   const bob = place(t, { environment: { MIXOS_CACHE_CA: 'nothing.pem' } })
   const { code, stderr } = await bob.mixos('cache', 'info', '--cache', 'https://localhost:1/')
-  t.is(code, 0)
+  t.is(code, 1)
   t.regex(
     stderr + (await bob.mixos('cache', 'verify', 'https://localhost:1/')).stderr,
     /MIXOS_CACHE_CA: .*nothing\.pem holds no certificate/,
@@ -173,6 +174,52 @@ test('a cache in the settings is asked, and info tells of it', async t => {
   t.is(stdout, `${cache}\n  answers; named by the user; believed: 1 signature of alice\n`)
   const { stderr } = await bob.mixos('realize', 'greeting', ...FILE)
   t.regex(stderr, /^substituted greeting-1/)
+})
+
+test('--cache takes a path from where the user is, as --to does', async t => {
+  const [alice, bob] = [withRecipes(t), withRecipes(t)]
+  const key = await keyOf(alice, 'alice')
+  await alice.mixos('realize', 'greeting', ...FILE)
+  await alice.mixos('cache', 'push', 'greeting', ...FILE, '--to', 'shared/cache')
+  cpSync(join(alice.directory, 'shared'), join(bob.directory, 'shared'), { recursive: true })
+  await bob.mixos('cache', 'trust', 'add', key)
+  for (const path of ['shared/cache', './shared/cache', join(bob.directory, 'shared/cache')]) {
+    const { code, stdout } = await bob.mixos('cache', 'info', '--cache', path)
+    t.is(code, 0)
+    t.true(stdout.startsWith(`${join(bob.directory, 'shared/cache')}\n  answers;`), stdout)
+  }
+  const taken = await bob.mixos('realize', 'greeting', ...FILE, '--cache', 'shared/cache')
+  t.regex(taken.stderr, /^substituted greeting-1/)
+  const empty = await bob.mixos('realize', 'greeting', ...FILE, '--cache', '')
+  t.is(empty.code, 2, empty.stderr)
+})
+
+test('info fails where a cache that the user named does not answer', async t => {
+  const bob = withRecipes(t)
+  await bob.mixos('cache', 'trust', 'add', await keyOf(bob, 'bob'))
+  const dead = 'http://127.0.0.1:1/'
+  const foreign = join(bob.directory, 'foreign')
+  mkdirSync(foreign)
+  writeFileSync(join(foreign, 'mixos-cache.json'), '{"format":"other-9","store":"/x"}')
+  for (const address of [dead, foreign]) {
+    const info = await bob.mixos('cache', 'info', '--cache', address, '--cache', bob.directory)
+    t.is(info.code, 1)
+    t.regex(info.stdout, /holds no cache yet/)
+    t.is(info.stderr, '')
+  }
+  // One to which nothing was pushed yet is well.
+  t.is((await bob.mixos('cache', 'info', '--cache', bob.directory)).code, 0)
+  const settings = join(bob.config, 'mixos', 'caches.json')
+  const { keys } = JSON.parse(readFileSync(settings, 'utf8')) as { keys: string[] }
+  writeFileSync(settings, JSON.stringify({ keys, caches: [{ url: dead }] }))
+  t.is((await bob.mixos('cache', 'info')).code, 1)
+})
+
+test('info fails where a cache of the command line is not asked', async t => {
+  const bob = withRecipes(t)
+  const { code, stderr } = await bob.mixos('cache', 'info', '--cache', bob.directory)
+  t.is(code, 1)
+  t.regex(stderr, /no key is trusted/)
 })
 
 test('a challenge compares what was made here, and not what came from a cache', async t => {
