@@ -7,16 +7,15 @@ import { definitions } from '../../derivations/index.ts'
 import { hashDerivation } from '../../graph/hash.ts'
 import { parseLock } from '../../graph/lock.ts'
 import { packageSet } from '../../graph/package-set.ts'
-import type { StorePath } from '../../graph/store-path.ts'
+import { digestOfPath, type StorePath } from '../../graph/store-path.ts'
 import { generateKey } from '../../store/cache/keys.ts'
+import { INFO_PATH, objectPath, packPath, tracePath } from '../../store/cache/layout.ts'
+import { INDEX_LIMIT, parseIndex } from '../../store/cache/object-index.ts'
 import { openStorage } from '../../store/cache/open-storage.ts'
 import { push } from '../../store/cache/push.ts'
 import { serveCache } from '../../store/cache/serve.ts'
 import type { CacheStorage, WritableStorage } from '../../store/cache/storage.ts'
-import { awsCredentials } from '../../store/cache/storages/aws-credentials.ts'
 import { directoryStorage } from '../../store/cache/storages/directory.ts'
-import { parseS3Address } from '../../store/cache/storages/s3-address.ts'
-import { openBucket } from '../../store/cache/storages/s3-bucket.ts'
 import type { Event } from '../../store/event.ts'
 import { machineMirrors } from '../../store/fetch/mirrors.ts'
 import { nodeHost as host } from '../../store/hosts/node.ts'
@@ -26,7 +25,13 @@ import { openStore, type Store } from '../../store/store.ts'
 import { substituterOf } from '../../store/substituter.ts'
 import type { Trace } from '../../store/traces.ts'
 import { verify } from '../../store/verify.ts'
-import { startNginx, startRegistry, startS3 } from '../helpers/cache-servers.ts'
+import {
+  bucketAt,
+  environmentOf,
+  startNginx,
+  startRegistry,
+  startS3,
+} from '../helpers/cache-servers.ts'
 import { quietly, tempDirectory, tempStore } from '../helpers/temp-store.ts'
 
 const { signal } = new AbortController()
@@ -57,12 +62,12 @@ interface Place {
   readonly read: () => Promise<CacheStorage>
 }
 
-const places: Record<string, (t: ExecutionContext) => Promise<Place>> = {
-  'a directory': async t => {
-    const directory = tempDirectory(t)
-    const open = () => openStorage(directory, { host, env: {}, directory })
-    return { write: await open(), read: open }
-  },
+interface ServedPlace extends Place {
+  /** At once: what is on its way breaks off. */
+  readonly stop: () => Promise<void>
+}
+
+const servers: Record<string, (t: ExecutionContext) => Promise<ServedPlace>> = {
   'mixos cache serve': async t => {
     const directory = tempDirectory(t)
     const address = '127.0.0.1'
@@ -76,7 +81,7 @@ const places: Record<string, (t: ExecutionContext) => Promise<Place>> = {
     })
     t.teardown(() => serving.close())
     const open = (token?: string) => openStorage(serving.url, { host, env: {}, directory, token })
-    return { write: await open(token), read: () => open() }
+    return { write: await open(token), read: () => open(), stop: () => serving.close() }
   },
   nginx: async t => {
     const server = await startNginx()
@@ -85,25 +90,32 @@ const places: Record<string, (t: ExecutionContext) => Promise<Place>> = {
     return {
       write: directoryStorage(host, join(server.directory, 'files')),
       read: () => openStorage(server.base, options),
+      stop: server.stop,
     }
   },
   'an S3 server': async t => {
     const server = await startS3()
     t.teardown(server.stop)
-    const { accessKeyId, secretAccessKey, base } = server
-    const env = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey }
-    await makeBucket(base, env)
-    const address = `s3://team/cache?endpoint=${encodeURIComponent(base)}&region=us-east-1`
-    const open = () => openStorage(address, { host, env, directory: '/' })
-    return { write: await open(), read: open }
+    const address = await bucketAt(server)
+    const open = () => openStorage(address, { host, env: environmentOf(server), directory: '/' })
+    return { write: await open(), read: open, stop: server.stop }
   },
   'an OCI registry': async t => {
     const server = await startRegistry()
     t.teardown(server.stop)
     const address = `oci://127.0.0.1:${server.port}/team/cache`
     const open = () => openStorage(address, { host, env: {}, directory: '/' })
+    return { write: await open(), read: open, stop: server.stop }
+  },
+}
+
+const places: Record<string, (t: ExecutionContext) => Promise<Place>> = {
+  'a directory': async t => {
+    const directory = tempDirectory(t)
+    const open = () => openStorage(directory, { host, env: {}, directory })
     return { write: await open(), read: open }
   },
+  ...servers,
 }
 
 for (const [name, open] of Object.entries(places)) {
@@ -114,7 +126,8 @@ for (const [name, open] of Object.entries(places)) {
       const place = await open(t)
       await pushIso(place.write)
       const store = tempStore(t)
-      const { events, path } = await taking(store, place.read)
+      const reads = new Map<string, number>()
+      const { events, path } = await taking(store, async () => counted(await place.read(), reads))
       t.deepEqual(doneIn(events), ['substituted mixos.iso-0.1.0'])
       t.deepEqual(
         events.filter(({ type }) => type === 'warning'),
@@ -124,35 +137,75 @@ for (const [name, open] of Object.entries(places)) {
       t.true(readFileSync(store.hostPath(path)).equals(readFileSync(home.hostPath(path))))
       t.deepEqual((await verify(store)).problems, [])
       // Of what it was made from, nothing: what came is what it refers to.
-      t.deepEqual(store.paths(), [...objectClosure(home, [path])].sort())
+      const closure = [...objectClosure(home, [path])].sort()
+      t.deepEqual(store.paths(), closure)
+      t.deepEqual(Object.fromEntries(reads), await neededBy(closure, await place.read()))
     },
   )
 }
 
-test.serial('a server that stops halfway is a miss, and the next cache has the rest', async t => {
-  const [first, second] = [tempDirectory(t), tempDirectory(t)]
-  for (const directory of [first, second]) await pushIso(directoryStorage(host, directory))
-  const served: string[] = []
-  const serving = await serveCache({
-    host,
-    directory: first,
-    address: '127.0.0.1',
-    port: 0,
-    signal,
-    // The image comes in several requests.
-    onRequest: ({ path }) => {
-      served.push(path)
-      if (path.includes('/pack/')) void serving.close()
-    },
+for (const [name, open] of Object.entries(servers)) {
+  test.serial(`${name} that stops halfway is a miss, and the next cache has the rest`, async t => {
+    t.timeout(600_000)
+    const place = await open(t)
+    const second = tempDirectory(t)
+    await pushIso(place.write)
+    await pushIso(directoryStorage(host, second))
+    let packs = 0
+    const first = async (): Promise<CacheStorage> => {
+      const storage = await place.read()
+      return {
+        ...storage,
+        read: async (path, options) => {
+          // The image comes in several requests.
+          if (path.startsWith('pack/') && ++packs === 2) await place.stop()
+          return storage.read(path, options)
+        },
+      }
+    }
+    const store = tempStore(t)
+    const { events, path } = await taking(store, first, async () => directoryStorage(host, second))
+    t.true(packs >= 2)
+    t.deepEqual(doneIn(events), ['substituted mixos.iso-0.1.0'])
+    t.is(events.filter(({ type }) => type === 'warning').length, 1)
+    t.true(readFileSync(store.hostPath(path)).equals(readFileSync(home.hostPath(path))))
+    t.deepEqual((await verify(store)).problems, [])
   })
-  const open = (address: string) => () => openStorage(address, { host, env: {}, directory: '/' })
-  const store = tempStore(t)
-  const { events } = await taking(store, open(serving.url), open(second))
-  t.true(served.some(path => path.includes('/pack/')))
-  t.deepEqual(doneIn(events), ['substituted mixos.iso-0.1.0'])
-  t.is(events.filter(({ type }) => type === 'warning').length, 1)
-  t.deepEqual((await verify(store)).problems, [])
-})
+}
+
+/** A storage that notes how many bytes of each file it gave. */
+function counted(storage: CacheStorage, reads: Map<string, number>): CacheStorage {
+  return {
+    ...storage,
+    read: async (path, options) => {
+      const bytes = await storage.read(path, options)
+      if (bytes) reads.set(path, (reads.get(path) ?? 0) + bytes.length)
+      return bytes
+    },
+  }
+}
+
+/** The bytes of each file that must be read for the image: its trace, and of each object the index and its frames. */
+async function neededBy(closure: readonly StorePath[], storage: CacheStorage) {
+  const needed: Record<string, number> = {}
+  const fileAt = async (path: string): Promise<Uint8Array> => {
+    const bytes = await storage.read(path, { signal, limit: INDEX_LIMIT })
+    if (!bytes) throw new Error(`there is no ${path}`)
+    needed[path] = bytes.length
+    return bytes
+  }
+  await fileAt(INFO_PATH)
+  await fileAt(tracePath(hashDerivation(iso), key.public.id))
+  for (const object of closure) {
+    const { frames, packs } = parseIndex(await fileAt(objectPath(digestOfPath(object))), object, '')
+    for (const { pack, length } of frames) {
+      const path = packPath(packs[pack] ?? '')
+      needed[path] = (needed[path] ?? 0) + length
+    }
+  }
+  await storage.close()
+  return needed
+}
 
 /** The image and what it refers to; not what it was made from, which is large. */
 async function pushIso(storage: WritableStorage): Promise<void> {
@@ -172,12 +225,3 @@ async function taking(store: Store, ...opens: readonly (() => Promise<CacheStora
 
 const doneIn = (events: readonly Event[]): string[] =>
   events.flatMap(event => (event.type === 'done' ? [`${event.how} ${event.label}`] : []))
-
-async function makeBucket(base: string, env: Readonly<Record<string, string>>): Promise<void> {
-  const url = new URL(`s3://team?endpoint=${encodeURIComponent(base)}&region=us-east-1`)
-  const credentials = awsCredentials(host, env)
-  const bucket = openBucket(parseS3Address(url, env), credentials, { host, env })
-  const { status, data } = await bucket.send('', { method: 'PUT', signal, limit: 10_000 })
-  await bucket.close()
-  if (status !== 200) throw new Error(`no bucket: ${data}`)
-}

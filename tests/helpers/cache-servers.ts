@@ -7,6 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { project } from '../../cli/context.ts'
 import { seedRoot } from '../../derivations/seeds/seed-root.ts'
+import { awsCredentials } from '../../store/cache/storages/aws-credentials.ts'
+import { parseS3Address } from '../../store/cache/storages/s3-address.ts'
+import { openBucket } from '../../store/cache/storages/s3-bucket.ts'
+import { nodeHost } from '../../store/hosts/node.ts'
 import { realizedForTests } from './test-cache.ts'
 
 /** A real server on the loopback interface, with all its files in a directory that goes with it. */
@@ -24,6 +28,25 @@ export interface S3Server extends RealServer {
   /** Its one user. */
   readonly accessKeyId: string
   readonly secretAccessKey: string
+}
+
+/** Makes a bucket, and gives the address of a cache in it. */
+export async function bucketAt(server: S3Server): Promise<string> {
+  const { base } = server
+  const env = environmentOf(server)
+  const query = `endpoint=${encodeURIComponent(base)}&region=us-east-1`
+  const address = parseS3Address(new URL(`s3://team?${query}`), env)
+  const bucket = openBucket(address, awsCredentials(nodeHost, env), { host: nodeHost, env })
+  const { signal } = new AbortController()
+  const { status, data } = await bucket.send('', { method: 'PUT', signal, limit: 10_000 })
+  await bucket.close()
+  if (status !== 200) throw new Error(`no bucket: ${data}`)
+  return `s3://team/cache?${query}`
+}
+
+/** What lets its one user into an S3 server. */
+export function environmentOf({ accessKeyId, secretAccessKey }: S3Server) {
+  return { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey }
 }
 
 /** OpenStack Swift, without a bucket. */
