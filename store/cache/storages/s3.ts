@@ -19,6 +19,8 @@ export async function s3Storage(url: URL, options: S3Options): Promise<WritableS
   const address = parseS3Address(url, awsEnvironment(host.files, env))
   const { name, prefix } = address
   const credentials = awsCredentials(host, env)
+  // A program that gives them may take longer than a cache may.
+  await credentials?.()
   const bucket = openBucket(address, credentials, options)
   let isBucketFound = false
 

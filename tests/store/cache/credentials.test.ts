@@ -7,6 +7,7 @@ import { dockerLogin } from '../../../store/cache/storages/docker-credentials.ts
 import type { Environment } from '../../../store/cache/storages/http-client.ts'
 import { parseOciAddress } from '../../../store/cache/storages/oci-address.ts'
 import { registryLogin } from '../../../store/cache/storages/registry-login.ts'
+import { s3Storage } from '../../../store/cache/storages/s3.ts'
 import { parseS3Address } from '../../../store/cache/storages/s3-address.ts'
 import type { WebRequest } from '../../../store/cache/storages/web-client.ts'
 import type { Files } from '../../../store/host.ts'
@@ -297,14 +298,26 @@ test('credential_process is run when keys are needed, and again before they expi
   t.is(readFileSync(runs, 'utf8'), 'run\nrun\n')
 })
 
-for (const [process, why] of [
+test('credential_process is run when a bucket is opened, and not in the time that a cache has to answer', async t => {
+  const runs = join(tempDirectory(t), 'runs')
+  const keys = '{"Version":1,"AccessKeyId":"A","SecretAccessKey":"B"}'
+  const home = configured(t, {
+    '.aws/config': `[default]\ncredential_process = echo run >> ${runs}; echo '${keys}'\n`,
+  })
+  const env = { HOME: home, PATH: process.env.PATH }
+  const storage = await s3Storage(new URL('s3://cache'), { host: nodeHost, env })
+  t.teardown(() => storage.close())
+  t.is(readFileSync(runs, 'utf8'), 'run\n')
+})
+
+for (const [command, why] of [
   ['echo locked >&2; exit 3', /exit code 3/],
   ['echo hello', /no keys/],
   [`echo '{"Version":2,"AccessKeyId":"A","SecretAccessKey":"B"}'`, /no keys/],
 ] as const) {
-  test(`a credential_process is CACHE_DENIED and named: ${process}`, async t => {
+  test(`a credential_process is CACHE_DENIED and named: ${command}`, async t => {
     const home = configured(t, {
-      '.aws/config': `[profile mine]\ncredential_process = ${process}\n`,
+      '.aws/config': `[profile mine]\ncredential_process = ${command}\n`,
     })
     const env = { HOME: home, AWS_PROFILE: 'mine', PATH: '/usr/bin:/bin' }
     const error = await t.throwsAsync(async () => awsCredentials(nodeHost, env)?.(), {
