@@ -14,7 +14,7 @@ import { nodeHost } from '../../store/hosts/node.ts'
 import { type RealServer, startNginx, startRegistry } from '../helpers/cache-servers.ts'
 import { file, noise, redirect, serve, sha256 } from '../helpers/http-server.ts'
 import { tempDirectory, writeTree } from '../helpers/temp-store.ts'
-import { issuerCertificate, tokenServer } from '../helpers/token-server.ts'
+import { identityToken, issuerCertificate, tokenServer } from '../helpers/token-server.ts'
 import { testCacheStorage } from '../suites/cache-storage.ts'
 
 const signal = new AbortController().signal
@@ -171,6 +171,15 @@ test('a token is fetched from the service that the registry names, once for each
   // In whatever order the registry has them.
   const toPush = new RegExp(` repository:${repository}:(pull,push|push,pull)$`)
   t.true(asked.some(question => toPush.test(question)))
+})
+
+test('an identity token is as good as a password where tokens come from', async t => {
+  const { guarded, asked } = await withTokens(t)
+  const auths = { [`127.0.0.1:${guarded.port}`]: { identitytoken: identityToken } }
+  const storage = await opened(t, guarded, fresh(), { env: dockerConfig(t, { auths }) })
+  await storage.write('a', noise(10), { signal })
+  t.deepEqual(Buffer.from((await storage.read('a', all)) ?? ''), noise(10))
+  t.true(asked.every(question => question.startsWith('me:secret cache ')))
 })
 
 test('who gets no token, or one without the right, is CACHE_DENIED', async t => {

@@ -1,6 +1,7 @@
 import { sign } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import type { ExecutionContext } from 'ava'
 
 /** For the registry, which believes tokens that its key has signed. Until 2121. */
@@ -30,21 +31,30 @@ export interface TokenServer {
   readonly asked: string[]
 }
 
+/** What stands for `me:secret`, in a form of OAuth 2.0. */
+export const identityToken = 'the-identity-of-me'
+
 /**
  * The service that a registry sends to for a token. `me:secret` gets one for all that it asks for, who has
  * no credentials one that lets pull, and others get none.
  */
 export async function tokenServer(t: ExecutionContext): Promise<TokenServer> {
   const asked: string[] = []
-  const server = createServer((request, response) => {
-    const { searchParams } = new URL(request.url ?? '', 'http://localhost')
+  const server = createServer(async (request, response) => {
+    const isForm = request.method === 'POST'
+    const form = isForm
+      ? new URLSearchParams(await text(request))
+      : new URL(request.url ?? '', 'http://localhost').searchParams
     const basic = request.headers.authorization?.replace(/^Basic /, '') ?? ''
-    const login = Buffer.from(basic, 'base64').toString()
-    const scopes = searchParams.getAll('scope')
-    asked.push([login, searchParams.get('service'), ...scopes].join(' '))
+    const isMe =
+      form.get('grant_type') === 'refresh_token' && form.get('refresh_token') === identityToken
+    const login = isForm ? (isMe ? 'me:secret' : 'nobody') : Buffer.from(basic, 'base64').toString()
+    const scopes = form.getAll('scope').flatMap(scope => scope.split(' '))
+    asked.push([login, form.get('service'), ...scopes].join(' '))
     if (login !== '' && login !== 'me:secret') return void response.writeHead(401).end()
     const access = scopes.map(scope => accessOf(scope, login === '' ? ['pull'] : undefined))
-    response.end(JSON.stringify({ token: tokenFor(access), expires_in: 300 }))
+    const name = isForm ? 'access_token' : 'token'
+    response.end(JSON.stringify({ [name]: tokenFor(access), expires_in: 300 }))
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => {
@@ -70,9 +80,9 @@ function tokenFor(access: readonly Access[]): string {
   const now = Math.floor(Date.now() / 1000)
   const x5c = [issuerCertificate.replace(/-----.*-----|\n/g, '')]
   const claims = { iss: 'tests', aud: 'cache', exp: now + 300, nbf: now - 60, access }
-  const text = [{ typ: 'JWT', alg: 'ES256', x5c }, claims]
+  const claimed = [{ typ: 'JWT', alg: 'ES256', x5c }, claims]
     .map(part => Buffer.from(JSON.stringify(part)).toString('base64url'))
     .join('.')
-  const signature = sign('sha256', Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' })
-  return `${text}.${signature.toString('base64url')}`
+  const signature = sign('sha256', Buffer.from(claimed), { key, dsaEncoding: 'ieee-p1363' })
+  return `${claimed}.${signature.toString('base64url')}`
 }
