@@ -4,6 +4,7 @@ import { type Context, requireHome } from '../../context.ts'
 import { plural } from '../../format.ts'
 import { group } from '../../group.ts'
 import type { Answer } from '../../report.ts'
+import { waitingForOthers } from '../../waiting.ts'
 
 export function trust(context: Context) {
   return group({
@@ -86,7 +87,7 @@ function remove({ environment }: Context) {
 }
 
 function forget(context: Context) {
-  const { environment, signal, report } = context
+  const { environment, signal } = context
   return command({
     name: 'forget',
     description: 'forget what was taken on the word of a key, and all that came since',
@@ -112,8 +113,7 @@ function forget(context: Context) {
       const { forgetKey } = await import('../../../store/cache/forget-key.ts')
       const { taken, since } = await forgetKey(store, id, {
         signal,
-        onWait: () =>
-          report({ type: 'warning', message: 'waiting for other processes that use the store' }),
+        onWait: waitingForOthers(context),
       })
       const text =
         taken === 0
