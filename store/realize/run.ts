@@ -12,7 +12,7 @@ import { asStoreError } from '../store-error.ts'
 import { storeLock } from '../store-lock.ts'
 import type { Substitute } from '../substituter.ts'
 import type { Trace } from '../traces.ts'
-import { differences } from './compare.ts'
+import { damagedError, differences, notReproducible } from './compare.ts'
 import { hasAll, knownIn, substitutesFor } from './known.ts'
 import { forgetLog } from './logs.ts'
 import { type Inputs, Maker } from './maker.ts'
@@ -113,7 +113,7 @@ export class Run {
       if (differing.length > 0) isTaken = true
       else await this.#store.remember({ label, derivation: hash, resolved, outputs: again })
     }
-    if (damaged.length > 0) throw isDamaged(damaged)
+    if (damaged.length > 0) throw damagedError(damaged)
     if (found.length > 0) throw notReproducible(found, isTaken)
   }
 
@@ -369,28 +369,6 @@ function ranksOf({ steps }: Plan): Map<Derivation, number> {
     }
   }
   return ranks
-}
-
-/** Which is no fault of the builder. */
-function isDamaged(lines: readonly string[]): MixosError {
-  const list = lines.map(line => `  ${line}`).join('\n')
-  return new MixosError('OBJECT_INVALID', `what was here is damaged:\n${list}`, {
-    hint: 'delete it with: mixos verify --drop; then realize and check again',
-  })
-}
-
-function notReproducible(lines: readonly string[], isTaken: boolean): MixosError {
-  const [what, hint] = isTaken
-    ? [
-        'these differ from what was taken from a cache',
-        'either the builder does not depend on its inputs alone, or who signed for it is not to be believed: mixos cache trust list, and then: mixos cache trust forget KEY',
-      ]
-    : [
-        'these differ',
-        'both results are in the store: compare them, and make the builder depend on its inputs alone',
-      ]
-  const list = lines.map(line => `  ${line}`).join('\n')
-  return new MixosError('NOT_REPRODUCIBLE', `built again, ${what}:\n${list}`, { hint })
 }
 
 function notKept(drv: Derivation): MixosError {
