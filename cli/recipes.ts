@@ -6,11 +6,12 @@ import { MixosError } from '../graph/error.ts'
 import { type Lock, parseLock } from '../graph/lock.ts'
 import { didYouMean } from '../graph/nearest.ts'
 import { type Definitions, type PackageSet, packageSet } from '../graph/package-set.ts'
+import type { Problem } from '../store/pins/lock-wanted.ts'
 import { absolute, type Context } from './context.ts'
 
 /**
  * Every package that a command knows by name: the project's, and those of a recipe file. What `get` throws is for
- * whoever typed the name.
+ * whoever typed the name. Throws LOCK_OUTDATED where the lock is not what is wanted.
  */
 export async function loadPackages(
   context: Context,
@@ -63,12 +64,31 @@ export function readLock({ project }: Context): Lock {
 }
 
 async function projectPackages(context: Context): Promise<Definitions> {
-  const [{ definitions }, { live }] = await Promise.all([
+  const [{ definitions }, { live }, { pins }, { problemsOf }] = await Promise.all([
     import('../derivations/index.ts'),
     import('../configs/systems/live.ts'),
+    import('../configs/pins.ts'),
+    import('../store/pins/lock-wanted.ts'),
   ])
-  return definitions({ lock: readLock(context), system: live() })
+  const lock = readLock(context)
+  refuseOutdated(problemsOf(lock, pins))
+  return definitions({ lock, system: live() })
 }
+
+/** Else something else than what is asked for would be made, without a word. */
+function refuseOutdated(problems: readonly Problem[]): void {
+  if (problems.length === 0) return
+  const names = [...new Set(problems.map(({ name }) => name))]
+  const told = problems.slice(0, SHOWN).map(({ text }) => text)
+  const isAll = problems.length <= SHOWN
+  if (!isAll) told.push(`${problems.length - SHOWN} more`)
+  const message = `flake-free.lock is not what configs/pins.ts asks for: ${told.join('; ')}`
+  const update = `bring it up to date with: mixos lock update ${isAll ? names.join(' ') : 'NAME...'}`
+  const hint = isAll ? update : `see all with: mixos lock check; ${update}`
+  throw new MixosError('LOCK_OUTDATED', message, { hint })
+}
+
+const SHOWN = 5
 
 async function readRecipeFile(context: Context, file: string): Promise<Definitions> {
   const { importRecipeFile } = await import('./recipe-file.ts')

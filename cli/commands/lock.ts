@@ -33,7 +33,7 @@ function check(context: Context) {
     examples: [{ description: 'is anything missing?', command: 'mixos lock check' }],
     handler: async (): Promise<Answer> => {
       const lock = readLock(context)
-      const problems = problemsOf(lock, wanted)
+      const problems = problemsOf(lock, wanted).map(({ text }) => text)
       const result =
         problems.length === 0
           ? `${plural(Object.keys(lock.pins).length, 'pin')}: all is as wanted`

@@ -26,7 +26,10 @@ export interface UpdateOptions {
   /** The lock as it is; undefined where there is none yet. */
   readonly lockText: string | undefined
   readonly wanted: Wanted
-  /** Sources, seeds and packages to resolve anew, and with them what shares a seed; everything where it is empty. */
+  /**
+   * Sources, seeds and packages to resolve anew, and with them what shares a seed; everything where it is empty.
+   * What is in the lock and not wanted goes in any case, and may be all that is named.
+   */
   readonly names: readonly string[]
   readonly mirrors: Mirrors
   /** A directory to make temporary files in. */
@@ -83,10 +86,13 @@ interface Selection {
 function select(lock: Lock, wanted: Wanted, names: readonly string[]): Selection {
   const [sources, seeds] = [Object.keys(wanted.sources), Object.keys(wanted.seeds)]
   if (names.length === 0) return { isAll: true, sources, seeds, packages: [] }
-  const packages = Object.keys(lock.pins).filter(name => name.startsWith(debPin('')))
+  const needed = neededPins(lock, wanted)
+  const packages = [...needed].filter(name => name.startsWith(debPin('')))
   const isPackage = (name: string): boolean => packages.includes(debPin(bare(name)))
+  const isThere = (name: string): boolean =>
+    Object.hasOwn(lock.pins, name) || Object.hasOwn(lock.seeds, name)
   for (const name of names) {
-    if (sources.includes(name) || seeds.includes(name) || isPackage(name)) continue
+    if (sources.includes(name) || seeds.includes(name) || isPackage(name) || isThere(name)) continue
     const known = [...new Set([...sources, ...seeds])]
     const meant = didYouMean(name, name.startsWith(debPin('')) ? packages : known)
     throw new MixosError('NAME_UNKNOWN', `nothing to pin is called ${JSON.stringify(name)}`, {
@@ -97,7 +103,9 @@ function select(lock: Lock, wanted: Wanted, names: readonly string[]): Selection
     isAll: false,
     sources: sources.filter(name => names.includes(name)),
     seeds: seeds.filter(name => names.includes(name)),
-    packages: names.filter(name => !sources.includes(name) && !seeds.includes(name)).map(bare),
+    packages: names
+      .filter(name => !sources.includes(name) && !seeds.includes(name) && isPackage(name))
+      .map(bare),
   }
 }
 

@@ -5,29 +5,38 @@ import { ARCHIVE_PIN } from '../fetch/mirrors.ts'
 /** The name of the pin of a binary package. */
 export const debPin = (name: string): string => `debian/${name}`
 
+/** Where a lock is not as wanted. */
+export interface Problem {
+  /** The source, seed or pin that is to be updated. */
+  readonly name: string
+  /** A sentence. */
+  readonly text: string
+}
+
 /**
- * What a lock lacks, has too much, or has in another version than wanted: one sentence each, none where
- * it is complete. No network is used, so new versions out there are not seen.
+ * What a lock lacks, has too much, or has in another version than wanted; none where it is complete.
+ * No network is used, so new versions out there are not seen.
  */
-export function problemsOf(lock: Lock, wanted: Wanted): string[] {
-  const problems: string[] = []
+export function problemsOf(lock: Lock, wanted: Wanted): Problem[] {
+  const problems: Problem[] = []
   for (const [name, source] of Object.entries(wanted.sources)) {
     const pin = lock.pins[name]
     const problem = pin ? differenceOf(pin, source) : 'is not pinned'
-    if (problem) problems.push(`${name} ${problem}`)
+    if (problem) problems.push({ name, text: `${name} ${problem}` })
   }
-  for (const [seed, roots] of Object.entries(wanted.seeds)) {
-    const members = lock.seeds[seed]
-    if (!members) problems.push(`seed ${seed} is not resolved`)
+  for (const [name, roots] of Object.entries(wanted.seeds)) {
+    const members = lock.seeds[name]
+    if (!members) problems.push({ name, text: `seed ${name} is not resolved` })
     const missing = roots.filter(root => members && !members.includes(debPin(root)))
-    problems.push(...missing.map(root => `seed ${seed} lacks ${root}`))
+    problems.push(...missing.map(root => ({ name, text: `seed ${name} lacks ${root}` })))
   }
   const needed = neededPins(lock, wanted)
-  for (const seed of Object.keys(lock.seeds)) {
-    if (!Object.hasOwn(wanted.seeds, seed)) problems.push(`seed ${seed} is not wanted`)
+  for (const name of Object.keys(lock.seeds)) {
+    if (!Object.hasOwn(wanted.seeds, name))
+      problems.push({ name, text: `seed ${name} is not wanted` })
   }
   for (const name of Object.keys(lock.pins)) {
-    if (!needed.has(name)) problems.push(`${name} is pinned and not wanted`)
+    if (!needed.has(name)) problems.push({ name, text: `${name} is pinned and not wanted` })
   }
   return problems
 }

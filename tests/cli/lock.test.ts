@@ -41,6 +41,56 @@ test('lock check: every difference is told, as text and as JSON, and it fails', 
   t.true(JSON.parse(json.stdout).problems.includes('musl is not pinned'))
 })
 
+const outdated: [what: string, change: (lock: string) => string, message: RegExp, hint: string][] =
+  [
+    [
+      'in another version',
+      lock => lock.replace('"strace": {"version":"6.1"', '"strace": {"version":"6.0"'),
+      /: strace is pinned at 6\.0, wanted is 6\.1$/m,
+      'mixos lock update strace',
+    ],
+    [
+      'with a package less in a seed',
+      lock => lock.replaceAll(/^ {6}"debian\/bison",\n/gm, ''),
+      /: seed build lacks bison; debian\/bison is pinned and not wanted$/m,
+      'mixos lock update build debian/bison',
+    ],
+    [
+      'with many differences',
+      lock => lock.replaceAll(/^ {4}"npm\/.*\n/gm, ''),
+      /: npm\/blake-hash-linux-x64-musl is not pinned; .*; \d+ more$/m,
+      'see all with: mixos lock check',
+    ],
+  ]
+
+for (const [what, change, message, hint] of outdated) {
+  test(`a lock ${what} is refused by all that loads recipes, with what brings it up to date`, async t => {
+    const { user } = withLock(t, change)
+    const { code, stdout, stderr } = await user.mixos('realize', 'strace', '--dry-run')
+    t.is(code, 1)
+    t.is(stdout, '')
+    t.regex(stderr, message)
+    t.true(stderr.includes(hint), stderr)
+    writeFileSync(join(user.directory, 'mine.ts'), RECIPE)
+    const json = await user.mixos('explain', 'mine', '-f', 'mine.ts', '--json')
+    t.is(JSON.parse(json.stdout).error.code, 'LOCK_OUTDATED')
+  })
+}
+
+const RECIPE = `import { textFiles } from 'mixos'
+export const mine = textFiles({ name: 'mine', version: '1', files: {} })`
+
+test('lock update: what is in the lock and not wanted goes, when it is named, without a network', async t => {
+  const { user, path } = withLock(t, lock =>
+    lock.replace(/^ {4}"musl": (.*)\n/m, '$&    "old": $1\n    "debian/old": $1\n'),
+  )
+  t.regex((await user.mixos('realize', 'musl', '--dry-run')).stderr, /update old debian\/old$/m)
+  const { code, stdout } = await user.mixos('lock', 'update', 'old', 'debian/old')
+  t.is(code, 0)
+  t.is(stdout, '- debian/old 1.2.5\n- old 1.2.5\n2 changes\n')
+  t.is(readFileSync(path, 'utf8'), readFileSync(join(project, 'flake-free.lock'), 'utf8'))
+})
+
 test('lock update: a name that nothing has is told with the nearest, and the lock stays', async t => {
   const { user, path } = withLock(t, text => text)
   const before = readFileSync(path)

@@ -418,7 +418,7 @@ for (const [what, change, problem] of differences) {
     const { text } = await (await setUp(t)).update()
     const problems = problemsOf(parseLock(text), { ...wanted, ...change })
     t.is(problems.length, 1)
-    t.regex(problems[0] ?? '', problem)
+    t.regex(problems[0]?.text ?? '', problem)
   })
 }
 
