@@ -35,8 +35,9 @@ export function problemsOf(lock: Lock, wanted: Wanted): Problem[] {
     if (!Object.hasOwn(wanted.seeds, name))
       problems.push({ name, text: `seed ${name} is not wanted` })
   }
-  for (const name of Object.keys(lock.pins)) {
-    if (!needed.has(name)) problems.push({ name, text: `${name} is pinned and not wanted` })
+  for (const [name, pin] of Object.entries(lock.pins)) {
+    const problem = needed.has(name) ? displaced(pin) : 'is pinned and not wanted'
+    if (problem) problems.push({ name, text: `${name} ${problem}` })
   }
   return problems
 }
@@ -48,17 +49,38 @@ export function neededPins(lock: Lock, wanted: Wanted): ReadonlySet<string> {
 }
 
 function differenceOf(pin: Pin, source: Source): string | undefined {
-  if ('version' in source && pin.version !== source.version) {
-    return `is pinned at ${pin.version}, wanted is ${source.version}`
+  if ('version' in source) {
+    if (pin.version !== source.version)
+      return `is pinned at ${pin.version}, wanted is ${source.version}`
+    return isList(pin.urls, source.urls) ? undefined : OTHER_URLS
   }
-  const urls = 'debian' in source ? [...urlsOf(source, pin.version), pin.urls.at(-1)] : source.urls
-  const isSame = urls.length === pin.urls.length && urls.every((url, i) => url === pin.urls[i])
-  if (!isSame) return 'is pinned with other URLs'
-  if ('debian' in source && !pin.urls.at(-1)?.endsWith(source.file)) {
-    return `is pinned at another file than ${source.file}`
-  }
-  return undefined
+  if (!isList(pin.urls.slice(0, -1), urlsOf(source, pin.version))) return OTHER_URLS
+  const last = pin.urls.at(-1) ?? ''
+  if (!last.endsWith(source.file)) return `is pinned at another file than ${source.file}`
+  const file = `${source.debian}_${pin.version}${source.file}`
+  return last === `mirror://debian/${poolOf(source.debian)}/${file}` ? undefined : elsewhere(file)
 }
+
+/** Of a binary package of Debian's: whether its URL is the one of its name and version. */
+function displaced({ name, version, urls }: Pin): string | undefined {
+  if (!name.startsWith(debPin(''))) return undefined
+  const file = `${name.slice(debPin('').length)}_${version.replace(/^\d+:/, '')}_`
+  // It lies with its source, whose name may be another one.
+  const source = urls[0]?.split('/').at(-2) ?? ''
+  const isOf = (system: string): boolean =>
+    isList(urls, [`mirror://debian/${poolOf(source)}/${file}${system}.deb`])
+  return isOf('amd64') || isOf('all') ? undefined : elsewhere(`${file}*.deb`)
+}
+
+const OTHER_URLS = 'is pinned with other URLs'
+const elsewhere = (file: string): string => `is pinned at another place than Debian's for ${file}`
+
+/** The directory of an archive that holds a source and what is made from it. */
+const poolOf = (source: string): string =>
+  `pool/main/${source.slice(0, source.startsWith('lib') ? 4 : 1)}/${source}`
+
+const isList = (list: readonly string[], other: readonly string[]): boolean =>
+  list.length === other.length && list.every((item, i) => item === other[i])
 
 export function urlsOf({ urls = [] }: { urls?: readonly string[] }, version: string): string[] {
   return urls.map(url => url.replaceAll('{version}', version))

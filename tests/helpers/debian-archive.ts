@@ -58,9 +58,9 @@ export async function writeArchive(directory: string, spec: ArchiveSpec): Promis
     })),
     { name: KEY_RING, fields: {}, bytes: keyRing },
   ]
-  for (const { name, bytes } of debs) write(poolPath(name), bytes)
+  for (const deb of debs) write(debPath(deb), deb.bytes)
   const origs = Object.entries(sources).flatMap(([name, { files }]) =>
-    Object.entries(files).map(([file, text]) => ({ path: `pool/main/${name}/${file}`, text })),
+    Object.entries(files).map(([file, text]) => ({ path: `${poolOf(name)}/${file}`, text })),
   )
   for (const { path, text } of origs) write(path, Buffer.from(text))
   const indices = {
@@ -76,7 +76,12 @@ export async function writeArchive(directory: string, spec: ArchiveSpec): Promis
 
 const KEY_RING = 'debian-archive-keyring'
 
-const poolPath = (name: string): string => `pool/main/${name}_1_all.deb`
+/** Where Debian has what is made from a source: by the first letter of its name. */
+const poolOf = (source: string): string =>
+  `pool/main/${source.slice(0, source.startsWith('lib') ? 4 : 1)}/${source}`
+
+const debPath = ({ name, fields: { Version = '1' } }: Deb): string =>
+  `${poolOf(name)}/${name}_${Version.replace(/^\d+:/, '')}_all.deb`
 
 async function signed(
   text: string,
@@ -96,8 +101,9 @@ interface Deb {
   readonly bytes: Buffer
 }
 
-function packageStanza({ name, fields, bytes }: Deb): string {
-  const own = { Filename: poolPath(name), Size: String(bytes.length), SHA256: digest(bytes) }
+function packageStanza(deb: Deb): string {
+  const { name, fields, bytes } = deb
+  const own = { Filename: debPath(deb), Size: String(bytes.length), SHA256: digest(bytes) }
   return lines({ Package: name, Version: '1', ...fields, ...own })
 }
 
@@ -105,7 +111,7 @@ type SourceSpec = NonNullable<ArchiveSpec['sources']>[string]
 
 function sourceStanza([name, { version, files }]: [string, SourceSpec]): string {
   const sums = Object.entries(files).map(([file, text]) => checksumLine([file, Buffer.from(text)]))
-  const fields = { Package: name, Version: version, Directory: `pool/main/${name}` }
+  const fields = { Package: name, Version: version, Directory: poolOf(name) }
   return `${lines(fields)}Checksums-Sha256:\n${sums.join('')}`
 }
 

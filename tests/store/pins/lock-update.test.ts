@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
-import { parseLock } from '../../../graph/lock.ts'
+import { type Pin, parseLock } from '../../../graph/lock.ts'
 import type { Wanted } from '../../../graph/wanted.ts'
 import type { Event } from '../../../store/event.ts'
 import type { Host } from '../../../store/host.ts'
@@ -64,11 +64,11 @@ test('everything is pinned from the signed index, sorted, one pin a line', async
   "version": 1,
   "pins": {
     "debian-index": {"version":"20260304T050607Z","hash":"${sha256(release)}","size":${release.length},"urls":["mirror://debian/dists/trixie/InRelease"]},
-    "debian/gcc": {"version":"14.2","hash":"${hash('gcc')}","size":3,"urls":["mirror://debian/pool/main/gcc_1_all.deb"]},
-    "debian/libc": {"version":"2.41","hash":"${hash('libc')}","size":4,"urls":["mirror://debian/pool/main/libc_1_all.deb"]},
-    "debian/make": {"version":"4.4","hash":"${hash('make')}","size":4,"urls":["mirror://debian/pool/main/make_1_all.deb"]},
-    "gcc": {"version":"14.2.0","hash":"${hash('gcc')}","size":3,"urls":["mirror://debian/pool/main/gcc-14/gcc-14_14.2.0.orig.tar.gz"]},
-    "musl-patches": {"version":"1.2.5-3.1~deb13u1","hash":"${hash('patches')}","size":7,"urls":["mirror://debian/pool/main/musl/musl_1.2.5-3.1~deb13u1.debian.tar.xz"]}
+    "debian/gcc": {"version":"14.2","hash":"${hash('gcc')}","size":3,"urls":["mirror://debian/pool/main/g/gcc/gcc_14.2_all.deb"]},
+    "debian/libc": {"version":"2.41","hash":"${hash('libc')}","size":4,"urls":["mirror://debian/pool/main/libc/libc/libc_2.41_all.deb"]},
+    "debian/make": {"version":"4.4","hash":"${hash('make')}","size":4,"urls":["mirror://debian/pool/main/m/make/make_4.4_all.deb"]},
+    "gcc": {"version":"14.2.0","hash":"${hash('gcc')}","size":3,"urls":["mirror://debian/pool/main/g/gcc-14/gcc-14_14.2.0.orig.tar.gz"]},
+    "musl-patches": {"version":"1.2.5-3.1~deb13u1","hash":"${hash('patches')}","size":7,"urls":["mirror://debian/pool/main/m/musl/musl_1.2.5-3.1~deb13u1.debian.tar.xz"]}
   },
   "seeds": {
     "build": [
@@ -364,7 +364,7 @@ test("upstream's URL that does not answer is warned of, and pinned first", async
   const { text } = await update({ wanted: { ...wanted, sources } })
   t.deepEqual(parseLock(text).pins.musl?.urls, [
     'https://upstream.example/musl-1.2.5.tar.gz',
-    'mirror://debian/pool/main/musl/musl_1.2.5.orig.tar.gz',
+    'mirror://debian/pool/main/m/musl/musl_1.2.5.orig.tar.gz',
   ])
   t.regex(
     warningsOf(events).join(),
@@ -421,6 +421,49 @@ for (const [what, change, problem] of differences) {
     t.regex(problems[0]?.text ?? '', problem)
   })
 }
+
+const tampered: [what: string, pin: string, url: string, problem: string][] = [
+  [
+    "a source at another place of Debian's",
+    'gcc',
+    'mirror://debian/pool/evil/gcc-14_14.2.0.orig.tar.gz',
+    "gcc is pinned at another place than Debian's for gcc-14_14.2.0.orig.tar.gz",
+  ],
+  [
+    'a source in another version of Debian',
+    'musl-patches',
+    'mirror://debian/pool/main/m/musl/musl_1.2.4-1.debian.tar.xz',
+    "musl-patches is pinned at another place than Debian's for musl_1.2.5-3.1~deb13u1.debian.tar.xz",
+  ],
+  [
+    'a package from elsewhere',
+    'debian/libc',
+    'https://evil.example/pool/main/libc/libc/libc_2.41_all.deb',
+    "debian/libc is pinned at another place than Debian's for libc_2.41_*.deb",
+  ],
+  [
+    'a package in another version',
+    'debian/libc',
+    'mirror://debian/pool/main/libc/libc/libc_2.40_all.deb',
+    "debian/libc is pinned at another place than Debian's for libc_2.41_*.deb",
+  ],
+]
+
+for (const [what, pin, url, text] of tampered) {
+  test(`a check of the lock tells of ${what} under an old hash`, async t => {
+    const lock = parseLock((await (await setUp(t)).update()).text)
+    const pins = { ...lock.pins, [pin]: { ...(lock.pins[pin] as Pin), urls: [url] } }
+    t.deepEqual(problemsOf({ ...lock, pins }, wanted), [{ name: pin, text }])
+  })
+}
+
+test('a check of the lock knows packages with an epoch, and those of a source of another name', async t => {
+  const { text } = await (await setUp(t)).update()
+  const lock = parseLock(text)
+  const urls = ['mirror://debian/pool/main/libc/libcool/libc_2.41-1_amd64.deb']
+  const libc = { ...(lock.pins['debian/libc'] as Pin), version: '2:2.41-1', urls }
+  t.deepEqual(problemsOf({ ...lock, pins: { ...lock.pins, 'debian/libc': libc } }, wanted), [])
+})
 
 function fileWith(t: ExecutionContext, content: string): string {
   const path = join(tempDirectory(t), 'file')
