@@ -24,3 +24,40 @@ export function parseJsonObject(
   }
   return refuse('it is not a JSON object')
 }
+
+/** A key that one object has twice, and both values as they are written. */
+export interface RepeatedKey {
+  readonly key: string
+  readonly values: readonly [string, string]
+}
+
+/**
+ * The first key that an object of a text has twice; undefined where there is none. JSON.parse, which has to have taken
+ * the text, keeps the last one without a word.
+ */
+export function repeatedKey(text: string): RepeatedKey | undefined {
+  let inner: { values: Map<string, string>; key?: string; start: number } | undefined
+  const outer: (typeof inner)[] = []
+  let string = ''
+  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]:,]/g)) {
+    if (token === ':' && inner) {
+      inner.key = JSON.parse(string)
+      inner.start = index + 1
+    } else if (token === '{' || token === '[') {
+      outer.push(inner)
+      inner = { values: new Map(), start: index }
+    } else if (token.startsWith('"')) {
+      string = token
+    } else if (inner) {
+      const { values, key, start } = inner
+      if (key !== undefined) {
+        const [before, value] = [values.get(key), text.slice(start, index).trim()]
+        if (before !== undefined) return { key, values: [before, value] }
+        values.set(key, value)
+      }
+      delete inner.key
+      if (token !== ',') inner = outer.pop()
+    }
+  }
+  return undefined
+}

@@ -1,5 +1,5 @@
 import { MixosError } from './error.ts'
-import { isRecord, parseJsonObject } from './json.ts'
+import { isRecord, parseJsonObject, repeatedKey } from './json.ts'
 
 /** One thing from outside, fixed by its hash. */
 export interface Pin {
@@ -77,7 +77,12 @@ export function parseLock(text: string): Lock {
       refuse(`seed ${seed} names ${JSON.stringify(unknown)}, which is not pinned`)
     seeds[seed] = Object.freeze(names)
   }
-  return { pins, seeds }
+  const lock = { pins, seeds }
+  // A merge may keep both lines. To look for that takes longer than to see that nobody changed the file.
+  const repeated = text === formatLock(lock) ? undefined : repeatedKey(text)
+  if (repeated)
+    refuse(`${JSON.stringify(repeated.key)} is there twice, as ${repeated.values.join(' and as ')}`)
+  return lock
 }
 
 function parsePin(name: string, data: unknown, refuse: (what: string) => never): Pin {

@@ -106,6 +106,29 @@ for (const [what, [data, message]] of Object.entries(refused)) {
   })
 }
 
+test('a pin that is there twice is refused with both, as a merge that kept both lines leaves it', t => {
+  const text = formatLock(lock)
+  const line = /^ {4}"bash": .*\n/m.exec(text)?.[0] ?? ''
+  const other = line.replace('5.2', '5.3')
+  const [value, otherValue] = [line, other].map(each => each.trim().slice('"bash": '.length, -1))
+  t.throws(() => parseLock(text.replace(line, line + other)), {
+    code: 'LOCK_INVALID',
+    message: `flake-free.lock: "bash" is there twice, as ${value} and as ${otherValue}`,
+  })
+})
+
+test('a seed or a field that is there twice is refused, however it is written', t => {
+  const text = formatLock(lock)
+  for (const twice of [
+    text.replace('"all":', '"\\u0062uild": [],\n"all":'),
+    text.replace('"size":10', '"size":10, "size" : 11'),
+    text.replace('"pins":', '"pins": {}, "pins":'),
+  ]) {
+    t.not(twice, text)
+    t.throws(() => parseLock(twice), { code: 'LOCK_INVALID', message: / is there twice, as / })
+  }
+})
+
 test('a pin or a seed of the name __proto__ is refused, not forgotten', t => {
   const pin = JSON.stringify(pinData)
   t.throws(() => parseLock(`{"version":1,"pins":{"__proto__":${pin}},"seeds":{}}`), {
