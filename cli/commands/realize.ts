@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { command, flag } from 'cmd-ts'
 import { labelOf } from '../../graph/derivation.ts'
-import type { Plan } from '../../graph/plan.ts'
+import type { Outputs, Plan } from '../../graph/plan.ts'
 import { absolute } from '../../graph/store-path.ts'
 import type { Challenged } from '../../store/realize/challenge.ts'
 import {
@@ -155,11 +155,11 @@ function describePlan({ steps }: Plan): Answer {
     label: labelOf(derivation),
     derivation: hash,
     action,
-    ...(outputs && {
-      outputs: Object.fromEntries(
-        Object.entries(outputs).map(([output, path]) => [output, absolute(path)]),
-      ),
-    }),
+    ...(outputs && { outputs: pathsOf(outputs) }),
   }))
   return { text, record: { plan } }
+}
+
+function pathsOf(outputs: Outputs): Record<string, string> {
+  return Object.fromEntries(Object.entries(outputs).map(([name, path]) => [name, absolute(path)]))
 }
