@@ -29,6 +29,7 @@ const mixos: Program<Context> = {
     { description: 'start it in a virtual machine', command: 'mixos boot' },
   ],
   hints: {
+    CANCELLED: 'the next run goes on',
     DISK_FULL: 'free space with: mixos gc; or set MIXOS_HOME to a directory on a larger disk',
     RECORD_INVALID:
       'delete the file, if it is there: then the object is made again by mixos realize',

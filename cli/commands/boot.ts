@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { array, command, flag, multioption } from 'cmd-ts'
 import type { Derivation } from '../../graph/derivation.ts'
+import { MixosError } from '../../graph/error.ts'
 import type { Outputs } from '../../graph/plan.ts'
 import type { Store } from '../../store/store.ts'
 import {
@@ -15,7 +16,7 @@ import {
 import { cachesOf } from '../caches.ts'
 import { type Context, openHome } from '../context.ts'
 import { imageFrom, refuseHopeless } from '../image.ts'
-import { runMachine } from '../qemu.ts'
+import { type Machine, runMachine } from '../qemu.ts'
 import { loadPackages, namedPackages } from '../recipes.ts'
 import type { Answer } from '../report.ts'
 import { realizeAll } from '../run.ts'
@@ -78,16 +79,19 @@ export function boot(context: Context) {
       const at = (wanted: string): string => pathOf(store, realized, packages.get(wanted))
       const image = await imageFrom(store.host, { name, path: at(name), keep })
       context.takeTerminal(`starting ${image.path}; to leave, press Ctrl-A and then X`)
-      await runMachine(
-        {
-          seeds: { bubblewrap: at('seeds-bubblewrap'), qemu: at('seeds-qemu') },
-          image,
-          firmware: flags.uefi ? 'uefi' : 'bios',
-          memory,
-          network: flags.noNetwork ? undefined : { forwards: forward },
-        },
-        { host: store.host, signal: context.signal },
-      )
+      const machine: Machine = {
+        seeds: { bubblewrap: at('seeds-bubblewrap'), qemu: at('seeds-qemu') },
+        image,
+        firmware: flags.uefi ? 'uefi' : 'bios',
+        memory,
+        network: flags.noNetwork ? undefined : { forwards: forward },
+      }
+      await runMachine(machine, { host: store.host, signal: context.signal }).catch(error => {
+        if (!context.signal.aborted) throw error
+        throw new MixosError('CANCELLED', 'the machine was cut off as by its power switch', {
+          hint: 'end it with poweroff, or with Ctrl-A and then X',
+        })
+      })
       return { text: '', record: { image: image.path } }
     },
   })

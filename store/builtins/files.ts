@@ -14,13 +14,17 @@ export const writeFiles: Builtin = async ({ store, derivation, target }) => {
   const tree = parseTree(derivation)
   files.makeDirectory(target)
   for (const [path, content] of Object.entries(tree)) {
-    const refuse = (what: string): never => {
-      throw invalid(`file ${JSON.stringify(path)} ${what}`)
+    const refuse = (what: string, hint?: string): never => {
+      throw invalid(`file ${JSON.stringify(path)} ${what}`, hint)
     }
-    if (!path.split('/').every(isEntryName)) refuse('is not a relative path of plain names')
+    if (!path.split('/').every(isEntryName))
+      refuse(
+        'is not a relative path of plain names',
+        'write it as it is below the top of the output, without . and ..: etc/motd',
+      )
     // Else a symlink could lead out of the tree.
     if (parentsOf(path).some(parent => Object.hasOwn(tree, parent)))
-      refuse('lies in what is not a directory')
+      refuse('lies in what is not a directory', 'give one of the two another path')
     const at = join(target, path)
     files.makeDirectory(dirname(at))
     if (typeof content === 'string') files.writeNew(at, content, 0o644)
@@ -37,8 +41,8 @@ function parseTree(derivation: Derivation): Record<string, unknown> {
   })
 }
 
-function invalid(what: string): MixosError {
-  return new MixosError('DERIVATION_INVALID', what)
+function invalid(what: string, hint?: string): MixosError {
+  return new MixosError('DERIVATION_INVALID', what, { hint })
 }
 
 function parentsOf(path: string): string[] {

@@ -193,11 +193,15 @@ function outputOrder(store: Store, { derivation, built, storeDirectory }: Left):
     const found = digestsIn(store.host, join(storeDirectory, own), others)
     return [...found].sort().map(digest => names.get(digest) as string)
   }
-  return topologicalOrder(
-    derivation.outputs,
-    needs,
-    name => `output ${name} of ${labelOf(derivation)}`,
-  )
+  const nameOf = (name: string): string => `output ${name} of ${labelOf(derivation)}`
+  try {
+    return topologicalOrder(derivation.outputs, needs, nameOf)
+  } catch (error) {
+    if (!(error instanceof MixosError)) throw error
+    throw new MixosError(error.code, error.message, {
+      hint: 'let only one of them name the other, or make them one output',
+    })
+  }
 }
 
 function buildFailed(

@@ -15,14 +15,16 @@ export function forgetLog(store: Store, hash: DerivationHash): void {
 export interface Log {
   readonly path: string
   write(chunk: Buffer): void
-  /** The last ones so far, without their newlines. */
+  /** The last ones so far, without their newlines; of long ones the beginning. */
   lastLines(): string[]
   close(): void
 }
 
 const LAST_LINES = 20
-// In characters; a longer one is shown as several. The file has it whole.
+// In characters; a longer one is told of as several. The file has it whole.
 const LONGEST_LINE = 1 << 16
+// What people are shown of a line, also in characters.
+const LONGEST_SHOWN = 400
 
 /** Starts the log of a step anew; that there is one says that it was taken here. Every line also goes to `onLine`. */
 export function openLog(store: Store, hash: DerivationHash, onLine: (line: string) => void): Log {
@@ -54,10 +56,15 @@ export function openLog(store: Store, hash: DerivationHash, onLine: (line: strin
       files.writeFrom(fd, chunk)
       addText(decoder.write(chunk))
     },
-    lastLines: () => (open === '' ? [...last] : [...last, open].slice(-LAST_LINES)),
+    lastLines: () => (open === '' ? last : [...last, open].slice(-LAST_LINES)).map(clipped),
     close: () => {
       if (open !== '') add(open)
       files.close(fd)
     },
   }
+}
+
+function clipped(line: string): string {
+  const more = line.length - LONGEST_SHOWN
+  return more > 0 ? `${line.slice(0, LONGEST_SHOWN)} … (${more} more characters)` : line
 }

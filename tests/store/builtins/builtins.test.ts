@@ -68,6 +68,12 @@ for (const [what, files] of Object.entries(refused)) {
   })
 }
 
+test('builtin:files says which paths it takes', async t => {
+  const error = await t.throwsAsync<MixosError>(made(t, filesStep('bad', { '../x': '' })))
+  t.is(error.message, 'bad-1: file "../x" is not a relative path of plain names')
+  t.is(error.hint, 'write it as it is below the top of the output, without . and ..: etc/motd')
+})
+
 test('builtin:closure-info lists the closure and holds its records', async t => {
   const library = filesStep('library', { a: '1' })
   const info = infoStep('info', { library })

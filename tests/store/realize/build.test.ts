@@ -68,6 +68,7 @@ test('an output may refer to another one, and not each to the other', async t =>
   const error = await t.throwsAsync<MixosError>(build([bothWays]))
   t.is(error.code, 'CYCLE')
   t.regex(error.message, /output (out|dev) of both-1/)
+  t.regex(error.hint ?? '', /^let only one of them name the other/)
 })
 
 test('each file of several outputs is written once', async t => {
@@ -100,6 +101,17 @@ test('a build that fails is told of with its exit code, its last lines and its l
   t.is(readFileSync(log, 'utf8').split('\n').length, 31)
   t.false(readdirSync(store.layout.objects).some(name => name.endsWith('-broken-1')))
   t.deepEqual(readdirSync(store.layout.scratch), [])
+})
+
+test('a build that fails is told of with the beginnings of its last lines, however long they are', async t => {
+  const { store, build } = await storeForBuilds(t)
+  const endless =
+    '$busybox/usr/bin/busybox head -c 200000 /dev/zero | $busybox/usr/bin/busybox tr "\\0" x'
+  const root = shellStep('endless', `echo begun; ${endless}; exit 3`)
+  const error = await t.throwsAsync<MixosError>(build([root]))
+  t.regex(error.message, /its last lines:\n {2}begun\n {2}x{400} … \(65136 more characters\)\n/)
+  t.true(error.message.length < 3000)
+  t.is(readFileSync(store.layout.log(hashDerivation(root))).length, 200_006)
 })
 
 test('a build that is killed is told of with the signal', async t => {
