@@ -24,6 +24,22 @@ export function linux(lock: Lock, { seeds, config, pin = 'linux' }: LinuxOptions
   })
 }
 
+/**
+ * A program for awk, with `=` between fields. Of three files (known options, the configuration, requested options) it
+ * names every requested one that is unknown or came out otherwise, and then fails.
+ */
+export const checkOptions = `
+  ARGIND == 1 { known[$1]; next }
+  ARGIND == 2 { if (/^CONFIG_/) actual[$1] = substr($0, length($1) + 2); next }
+  {
+    requested = substr($0, length($1) + 2)
+    got = $1 in actual ? actual[$1] : "n"
+    if (!($1 in known)) got = "unknown to this version"
+    if (got != requested) { print "error: " $1 ": requested " requested ", actual " got; bad = 1 }
+  }
+  END { exit bad }
+`
+
 // Kbuild ignores SOURCE_DATE_EPOCH. Where it is told to save space, GCC copies and clears structures by rep
 // instructions, which are slow to start on real machines and slow altogether under software emulation: plain moves
 // up to 256 bytes, and the kernel's functions above.
@@ -36,17 +52,7 @@ export KBUILD_BUILD_USER=mixos KBUILD_BUILD_HOST=mixos KBUILD_BUILD_VERSION=1
 printf '%s' "$options" >requested
 make -s KCONFIG_ALLCONFIG="$PWD/requested" allnoconfig
 find . -name 'Kconfig*' -exec sed -nE 's/^[[:space:]]*(menu)?config[[:space:]]+([A-Za-z0-9_]+).*/CONFIG_\\2/p' {} + >known
-awk -F= '
-  ARGIND == 1 { known[$1]; next }
-  ARGIND == 2 { if (/^CONFIG_/) actual[$1] = substr($0, length($1) + 2); next }
-  {
-    requested = substr($0, length($1) + 2)
-    got = $1 in actual ? actual[$1] : "n"
-    if (!($1 in known)) got = "unknown to this version"
-    if (got != requested) { print "error: " $1 ": requested " requested ", actual " got; bad = 1 }
-  }
-  END { exit bad }
-' known .config requested >&2
+awk -F= '${checkOptions}' known .config requested >&2
 
 moves=unrolled_loop:256:noalign,libcall:-1:noalign
 make -j"$BUILD_CORES" KCFLAGS="-mmemcpy-strategy=$moves -mmemset-strategy=$moves" bzImage
