@@ -5,6 +5,7 @@ import type { Host } from '../store/host.ts'
 import type { Program } from './command-line.ts'
 import { type MixContext, rootOf } from './mix/context.ts'
 import { runProgram } from './program.ts'
+import { workingDirectory } from './working-directory.ts'
 
 /**
  * Those that add to the store, or take from it. Going back does neither, and works without the programs of the system.
@@ -63,17 +64,20 @@ const mix: Program<MixContext> = {
 
 /** `host` is that of the runtime: see mix/on-bun.ts and mix/on-node.ts. */
 export async function main(host: Host): Promise<never> {
-  return runProgram(mix, ({ signal, reporter }) => ({
-    directory: process.cwd(),
-    root: rootOf(process.env, process.cwd()),
-    environment: process.env,
-    argv: process.argv.slice(2),
-    host,
-    signal,
-    report: reporter.event,
-    confirm: async lines => {
-      const { confirm } = await import('./question.ts')
-      return confirm(lines, { input: process.stdin, output: process.stderr, signal })
-    },
-  }))
+  return runProgram(mix, ({ signal, reporter }) => {
+    const directory = workingDirectory()
+    return {
+      directory,
+      root: rootOf(process.env, directory),
+      environment: process.env,
+      argv: process.argv.slice(2),
+      host,
+      signal,
+      report: reporter.event,
+      confirm: async lines => {
+        const { confirm } = await import('./question.ts')
+        return confirm(lines, { input: process.stdin, output: process.stderr, signal })
+      },
+    }
+  })
 }

@@ -2,6 +2,7 @@ import { VERSION } from '../graph/release.ts'
 import type { Program } from './command-line.ts'
 import { type Context, homeOf, project } from './context.ts'
 import { runProgram } from './program.ts'
+import { workingDirectory } from './working-directory.ts'
 
 /** The developer's program. */
 const mixos: Program<Context> = {
@@ -39,19 +40,21 @@ const mixos: Program<Context> = {
 }
 
 export async function main(): Promise<never> {
-  const directory = process.cwd()
-  return runProgram(mixos, ({ signal, reporter }) => ({
-    directory,
-    project,
-    home: homeOf(process.env, directory),
-    environment: process.env,
-    signal,
-    report: reporter.event,
-    takeTerminal: note => {
-      reporter.close()
-      reporter.note(note)
-    },
-  }))
+  return runProgram(mixos, ({ signal, reporter }) => {
+    const directory = workingDirectory()
+    return {
+      directory,
+      project,
+      home: homeOf(process.env, directory),
+      environment: process.env,
+      signal,
+      report: reporter.event,
+      takeTerminal: note => {
+        reporter.close()
+        reporter.note(note)
+      },
+    }
+  })
 }
 
 // `node cli/mixos.ts` works as well, only slower to start than launch.js, which says why.

@@ -29,8 +29,8 @@ export async function runProgram<Context>(
   })
   // Who watched has gone; the work is for those who asked for it.
   stderr.on('error', () => undefined)
-  const context = contextOf({ signal, reporter })
-  const code = await run(program, { argv: argv.slice(2), context, reporter })
+  const from = { argv: argv.slice(2), contextOf: () => contextOf({ signal, reporter }), reporter }
+  const code = await run(program, from)
   // What a pipe has no room for yet would be lost.
   await new Promise(resolve => stdout.write('', resolve))
   exit(code)
@@ -38,10 +38,12 @@ export async function runProgram<Context>(
 
 async function run<Context>(
   program: Program<Context>,
-  { argv, context, reporter }: { argv: string[]; context: Context; reporter: Reporter },
+  { argv, contextOf, reporter }: { argv: string[]; contextOf: () => Context; reporter: Reporter },
 ): Promise<ExitCode> {
   const asJson = argv.includes('--json')
+  let context: Context | undefined
   try {
+    context = contextOf()
     const parsed: ParsedCommandLine = await parseCommandLine(program, argv, context)
     if ('help' in parsed) reporter.help(parsed.help)
     else {
@@ -53,7 +55,7 @@ async function run<Context>(
     }
     return 0
   } catch (caught) {
-    const error = program.explain?.(caught, context) ?? explained(caught)
+    const error = (context && program.explain?.(caught, context)) ?? explained(caught)
     reporter.failure(error, { asJson })
     return exitCodeOf(error)
   }

@@ -6,6 +6,7 @@ import { MixosError } from '../graph/error.ts'
 import { type Lock, parseLock } from '../graph/lock.ts'
 import { didYouMean } from '../graph/nearest.ts'
 import { type Definitions, type PackageSet, packageSet } from '../graph/package-set.ts'
+import { named } from '../store/disk/system-error.ts'
 import type { Problem } from '../store/pins/lock-wanted.ts'
 import { absolute, type Context } from './context.ts'
 
@@ -102,7 +103,7 @@ function readLockText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw named(error, path)
     throw new MixosError('LOCK_INVALID', `there is no ${path}`, {
       hint: 'restore the file, or write it anew with: mixos lock update',
     })

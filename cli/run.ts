@@ -98,9 +98,21 @@ async function emptyStore(): Promise<{ store: Store; remove: () => void }> {
     import('../store/hosts/node.ts'),
     import('../store/disk/remove.ts'),
   ])
-  const directory = mkdtempSync(join(tmpdir(), 'mixos-'))
+  const directory = temporaryDirectory()
   const store = openStore({ directory, host: nodeHost })
   return { store, remove: () => removeTree(nodeHost, directory) }
+}
+
+function temporaryDirectory(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'mixos-'))
+  } catch (error) {
+    const [reason = ''] = reasonOf(error).split(', ')
+    const message = `no temporary directory can be made in ${tmpdir()}: ${reason}`
+    throw new MixosError('FILE_UNAVAILABLE', message, {
+      hint: 'set TMPDIR to a directory that this user may write to',
+    })
+  }
 }
 
 export async function planWith(
