@@ -421,7 +421,7 @@ const locks: [title: string, change: (lock: string) => string | undefined, messa
   [
     'that lacks a pin',
     text => text.replace(/^ {4}"musl": .*\n/m, ''),
-    /has no pin "musl"\nhint: .*mixos lock update musl/,
+    /: musl is not pinned\nhint: .*mixos lock update musl/,
   ],
   [
     'that is not there',
