@@ -79,8 +79,11 @@ function listenForInterruption(reporter: Reporter): AbortController {
     reporter.note('stopping; interrupt once more to stop at once')
     controller.abort(new MixosError('CANCELLED', 'interrupted', { hint: 'the next run goes on' }))
   }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
+  for (const signal of SIGNALS) process.on(signal, interrupt)
   return controller
 }
+
+/** What asks a program to stop. */
+export const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 const errorCode = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code

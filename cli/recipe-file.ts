@@ -1,5 +1,5 @@
 import { Console } from 'node:console'
-import { lstatSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { type Derivation, isDerivation } from '../graph/derivation.ts'
@@ -7,6 +7,7 @@ import { MixosError } from '../graph/error.ts'
 import { kindOf } from '../graph/kind-of.ts'
 import type { Definitions, PackageSet } from '../graph/package-set.ts'
 import { isName } from '../graph/store-path.ts'
+import { SIGNALS } from './program.ts'
 
 export interface RecipeFileOptions {
   /** The path as the user gave it. */
@@ -24,10 +25,7 @@ export async function importRecipeFile(
   path: string,
   { shownAs, api }: RecipeFileOptions,
 ): Promise<Definitions> {
-  const stats = lstatSync(path, { throwIfNoEntry: false })
-  if (!stats) throw invalid(`there is no recipe file ${shownAs}`, 'name another with -f FILE')
-  if (stats.isDirectory())
-    throw invalid(`the recipe file ${shownAs} is a directory`, 'name a file in it with -f FILE')
+  refuseNoFile(path, shownAs)
   globalThis.console = new Console(process.stderr)
   const exported = await importWith(path, { shownAs, api })
   const names = Object.keys(exported)
@@ -35,6 +33,19 @@ export async function importRecipeFile(
     throw invalid(`${shownAs} exports nothing`, 'export a package: export const hello = ...')
   }
   return Object.fromEntries(names.map(name => [name, definitionOf(exported[name], name, shownAs)]))
+}
+
+function refuseNoFile(path: string, shownAs: string): void {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (!stats) throw invalid(`there is no recipe file ${shownAs}`, 'name another with -f FILE')
+  if (stats.isDirectory())
+    throw invalid(`the recipe file ${shownAs} is a directory`, 'name a file in it with -f FILE')
+  // To open a pipe would take until somebody writes to it.
+  if (!stats.isFile())
+    throw invalid(
+      `the recipe file ${shownAs} is not a regular file`,
+      'write the recipes to a file, and name it with -f FILE',
+    )
 }
 
 type Definition = Definitions[string]
@@ -62,7 +73,7 @@ function callRecipe(
 ): Derivation {
   let made: unknown
   try {
-    made = withoutExit(() => recipe(packages))
+    made = asForeign(() => recipe(packages))
   } catch (error) {
     // Of a cycle, each package on the way would say so.
     if (error instanceof MixosError && error.message.startsWith(`${file}: `)) throw error
@@ -105,7 +116,7 @@ async function importWith(
       ),
   })
   try {
-    return await withoutExit(() => settled(import(url)))
+    return await asForeign(() => settled(import(url)))
   } catch (error) {
     throw (
       about(shownAs, error) ??
@@ -116,15 +127,21 @@ async function importWith(
   }
 }
 
-/** Runs what is the user's, and throws where it would end this process. */
-function withoutExit<T>(action: () => T): T {
+/**
+ * Runs what is the user's. Where it would end this process, it throws. Signals end it at once: in an endless loop
+ * nothing could hear them, and there is nothing to clean up yet.
+ */
+function asForeign<T>(action: () => T): T {
   const { exit } = process
+  const listeners = SIGNALS.map(signal => [signal, process.listeners(signal)] as const)
   const restore = (): void => {
     process.exit = exit
+    for (const [signal, all] of listeners) for (const listener of all) process.on(signal, listener)
   }
   process.exit = code => {
     throw invalid(`it ends the program, with exit code ${code ?? 0}`, 'let it throw instead')
   }
+  for (const signal of SIGNALS) process.removeAllListeners(signal)
   let result: T
   try {
     result = action()

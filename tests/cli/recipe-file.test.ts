@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { place } from '../helpers/run-cli.ts'
@@ -123,6 +124,34 @@ test('a recipe file that is a directory says so', async t => {
   t.is(code, 1)
   t.regex(stderr, /^error: the recipe file recipes is a directory\nhint: /)
 })
+
+test('a recipe file that is no file is refused, also behind a link: who reads a pipe may wait for ever', async t => {
+  const { directory, mixos } = place(t)
+  execFileSync('mkfifo', [join(directory, 'pipe.ts')])
+  symlinkSync('pipe.ts', join(directory, 'link.ts'))
+  for (const file of ['pipe.ts', 'link.ts', '/dev/null']) {
+    const { code, stderr } = await mixos('explain', 'hello', '-f', file)
+    t.is(code, 1)
+    t.is(
+      stderr,
+      `error: the recipe file ${file} is not a regular file\nhint: write the recipes to a file, and name it with -f FILE\n`,
+    )
+  }
+})
+
+for (const [where, source] of [
+  ['while it is loaded', 'console.log("begun")\nfor (;;) {}'],
+  ['in a package', 'export const hello = () => { console.log("begun"); for (;;) {} }'],
+] as const) {
+  test(`a recipe file that never comes to an end ${where} can be interrupted`, async t => {
+    const { directory, start } = place(t)
+    writeFileSync(join(directory, 'hello.ts'), source)
+    const { process, result } = start('explain', 'hello', '-f', 'hello.ts')
+    process.stderr?.once('data', () => process.kill('SIGINT'))
+    t.is((await result).stderr, 'begun\n')
+    t.is(process.signalCode, 'SIGINT')
+  })
+}
 
 test('a recipe file that is not there is named', async t => {
   const { code, stderr } = await place(t).mixos('explain', 'hello', '-f', 'hello.ts')
