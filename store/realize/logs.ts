@@ -44,11 +44,12 @@ export function openLog(store: Store, hash: DerivationHash, onLine: (line: strin
     const lines = text.split('\n')
     lines[0] = open + lines[0]
     open = lines.pop() ?? ''
-    for (const line of lines) add(line)
+    for (const line of lines) for (const piece of piecesOf(line)) add(piece)
     // Else each piece of an endless line would be joined to all before it.
-    if (open.length < LONGEST_LINE) return
-    add(open)
-    open = ''
+    if (open.length <= LONGEST_LINE) return
+    const pieces = piecesOf(open)
+    open = pieces.pop() ?? ''
+    for (const piece of pieces) add(piece)
   }
   return {
     path,
@@ -62,6 +63,14 @@ export function openLog(store: Store, hash: DerivationHash, onLine: (line: strin
       files.close(fd)
     },
   }
+}
+
+/** However it came, a line is cut at the same places. */
+function piecesOf(line: string): string[] {
+  const pieces: string[] = []
+  for (let from = 0; from === 0 || from < line.length; from += LONGEST_LINE)
+    pieces.push(line.slice(from, from + LONGEST_LINE))
+  return pieces
 }
 
 function clipped(line: string): string {
