@@ -15,6 +15,8 @@ export interface Context {
   readonly environment: Environment
   readonly signal: AbortSignal
   readonly report: Report
+  /** The recipe files that were loaded, by their real paths, as the user named them: they may have begun what still runs. */
+  readonly recipeFiles: Map<string, string>
   /** Says a last line to people and ends the display of progress, before another program gets the terminal. */
   readonly takeTerminal: (note: string) => void
 }

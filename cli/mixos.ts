@@ -2,6 +2,7 @@ import { VERSION } from '../graph/release.ts'
 import type { Program } from './command-line.ts'
 import { type Context, homeOf, project } from './context.ts'
 import { runProgram } from './program.ts'
+import { strayRecipeError } from './recipe-error.ts'
 import { workingDirectory } from './working-directory.ts'
 
 /** The developer's program. */
@@ -37,6 +38,7 @@ const mixos: Program<Context> = {
     STORE_FOREIGN: 'set MIXOS_HOME to an empty directory, or to one that does not exist yet',
     STORE_READ_ONLY: 'make it writable for this user, or set MIXOS_HOME to another directory',
   },
+  explain: (error, { recipeFiles }) => strayRecipeError(error, recipeFiles),
 }
 
 export async function main(): Promise<never> {
@@ -49,6 +51,7 @@ export async function main(): Promise<never> {
       environment: process.env,
       signal,
       report: reporter.event,
+      recipeFiles: new Map(),
       takeTerminal: note => {
         reporter.close()
         reporter.note(note)

@@ -1,5 +1,5 @@
 import { Console } from 'node:console'
-import { statSync } from 'node:fs'
+import { realpathSync, statSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { type Derivation, isDerivation } from '../graph/derivation.ts'
@@ -8,12 +8,15 @@ import { kindOf } from '../graph/kind-of.ts'
 import type { Definitions, PackageSet } from '../graph/package-set.ts'
 import { isName } from '../graph/store-path.ts'
 import { SIGNALS } from './program.ts'
+import { invalidRecipe, located } from './recipe-error.ts'
 
 export interface RecipeFileOptions {
   /** The path as the user gave it. */
   readonly shownAs: string
   /** The module that the file gets when it imports 'mixos', wherever it lies. */
   readonly api: string
+  /** Gets the file, see Context. */
+  readonly loaded: Map<string, string>
 }
 
 /**
@@ -23,26 +26,30 @@ export interface RecipeFileOptions {
  */
 export async function importRecipeFile(
   path: string,
-  { shownAs, api }: RecipeFileOptions,
+  { shownAs, api, loaded }: RecipeFileOptions,
 ): Promise<Definitions> {
   refuseNoFile(path, shownAs)
+  loaded.set(realpathSync(path), shownAs)
   globalThis.console = new Console(process.stderr)
   const exported = await importWith(path, { shownAs, api })
   const names = Object.keys(exported)
   if (names.length === 0) {
-    throw invalid(`${shownAs} exports nothing`, 'export a package: export const hello = ...')
+    throw invalidRecipe(`${shownAs} exports nothing`, 'export a package: export const hello = ...')
   }
   return Object.fromEntries(names.map(name => [name, definitionOf(exported[name], name, shownAs)]))
 }
 
 function refuseNoFile(path: string, shownAs: string): void {
   const stats = statSync(path, { throwIfNoEntry: false })
-  if (!stats) throw invalid(`there is no recipe file ${shownAs}`, 'name another with -f FILE')
+  if (!stats) throw invalidRecipe(`there is no recipe file ${shownAs}`, 'name another with -f FILE')
   if (stats.isDirectory())
-    throw invalid(`the recipe file ${shownAs} is a directory`, 'name a file in it with -f FILE')
+    throw invalidRecipe(
+      `the recipe file ${shownAs} is a directory`,
+      'name a file in it with -f FILE',
+    )
   // To open a pipe would take until somebody writes to it.
   if (!stats.isFile())
-    throw invalid(
+    throw invalidRecipe(
       `the recipe file ${shownAs} is not a regular file`,
       'write the recipes to a file, and name it with -f FILE',
     )
@@ -52,15 +59,18 @@ type Definition = Definitions[string]
 
 function definitionOf(value: unknown, name: string, file: string): Definition {
   if (name === 'default') {
-    throw invalid(`${file} has a default export, which names no package`, 'export const NAME = ...')
+    throw invalidRecipe(
+      `${file} has a default export, which names no package`,
+      'export const NAME = ...',
+    )
   }
   if (!isName(name))
-    throw invalid(`${file} exports ${JSON.stringify(name)}, which cannot be a package's name`)
+    throw invalidRecipe(`${file} exports ${JSON.stringify(name)}, which cannot be a package's name`)
   if (isDerivation(value)) return () => value
   if (typeof value === 'function') {
     return packages => callRecipe(value as Definition, packages, { name, file })
   }
-  throw invalid(
+  throw invalidRecipe(
     `${file} exports ${name}, which is ${kindOf(value)}`,
     'a package is a derivation, or a function from the package set to one',
   )
@@ -79,19 +89,19 @@ function callRecipe(
     if (error instanceof MixosError && error.message.startsWith(`${file}: `)) throw error
     throw (
       about(`${file}: the package ${name}`, error) ??
-      invalid(`${file}: the package ${name} throws`, undefined, located(error, file))
+      invalidRecipe(`${file}: the package ${name} throws`, undefined, located(error, file))
     )
   }
   if (isDerivation(made)) return made
   if (made instanceof Promise) {
     // Whatever it ends with, nobody waits for it.
     made.catch(() => undefined)
-    throw invalid(
+    throw invalidRecipe(
       `${file}: the package ${name} is a promise, not a derivation`,
       'a recipe cannot be async: await what it needs at the top of the file',
     )
   }
-  throw invalid(
+  throw invalidRecipe(
     `${file}: the package ${name} is ${kindOf(made)}, not a derivation`,
     'return what derivation() or script() returns',
   )
@@ -99,7 +109,7 @@ function callRecipe(
 
 async function importWith(
   path: string,
-  { shownAs, api }: RecipeFileOptions,
+  { shownAs, api }: Pick<RecipeFileOptions, 'shownAs' | 'api'>,
 ): Promise<Record<string, unknown>> {
   const url = pathToFileURL(path).href
   const apiUrl = pathToFileURL(api).href
@@ -120,7 +130,7 @@ async function importWith(
   } catch (error) {
     throw (
       about(shownAs, error) ??
-      invalid(`${shownAs} cannot be loaded`, undefined, located(error, shownAs))
+      invalidRecipe(`${shownAs} cannot be loaded`, undefined, located(error, shownAs))
     )
   } finally {
     hooks.deregister()
@@ -139,7 +149,7 @@ function asForeign<T>(action: () => T): T {
     for (const [signal, all] of listeners) for (const listener of all) process.on(signal, listener)
   }
   process.exit = code => {
-    throw invalid(`it ends the program, with exit code ${code ?? 0}`, 'let it throw instead')
+    throw invalidRecipe(`it ends the program, with exit code ${code ?? 0}`, 'let it throw instead')
   }
   for (const signal of SIGNALS) process.removeAllListeners(signal)
   let result: T
@@ -158,7 +168,7 @@ function asForeign<T>(action: () => T): T {
 async function settled<T>(loading: Promise<T>): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
   const fail = (): void =>
-    reject(invalid('it never ends loading', 'it awaits what nothing brings about'))
+    reject(invalidRecipe('it never ends loading', 'it awaits what nothing brings about'))
   process.once('beforeExit', fail)
   try {
     return await Promise.race([loading, promise])
@@ -172,17 +182,4 @@ function about(where: string, error: unknown): MixosError | undefined {
   if (!(error instanceof MixosError)) return undefined
   const { code, message, hint, cause } = error
   return new MixosError(code, `${where}: ${message}`, { hint, cause })
-}
-
-/** The error with the line of the file on which it arose, as far as its stack tells. */
-function located(error: unknown, file: string): unknown {
-  if (!(error instanceof Error)) return error
-  const base = file.split('/').at(-1) ?? file
-  const escaped = base.replace(/[^\w]/g, '\\$&')
-  const line = new RegExp(`${escaped}:(\\d+)`).exec(error.stack ?? '')?.[1]
-  return new Error(`${error.name}: ${error.message}${line ? ` (${base}, line ${line})` : ''}`)
-}
-
-function invalid(message: string, hint?: string, cause?: unknown): MixosError {
-  return new MixosError('RECIPE_INVALID', message, { hint, cause })
 }

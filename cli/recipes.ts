@@ -96,6 +96,7 @@ async function readRecipeFile(context: Context, file: string): Promise<Definitio
   return importRecipeFile(absolute(file, context.directory), {
     shownAs: file,
     api: join(context.project, 'derivations', 'recipe.ts'),
+    loaded: context.recipeFiles,
   })
 }
 

@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test from 'ava'
 import { place } from '../helpers/run-cli.ts'
@@ -152,6 +154,68 @@ for (const [where, source] of [
     t.is(process.signalCode, 'SIGINT')
   })
 }
+
+const late: [title: string, fails: string, code: number, error: object, message: RegExp][] = [
+  [
+    'of its own making is told of with its place',
+    'throw new Error("late")',
+    1,
+    { code: 'RECIPE_INVALID', message: 'hello.ts fails after it was loaded' },
+    /^error: hello\.ts fails after it was loaded\n {2}because: Error: late \(hello\.ts, line 2\)\nhint: /m,
+  ],
+  [
+    'that does not name it counts as a bug',
+    'throw Object.assign(new Error("late"), { stack: "Error: late" })',
+    70,
+    { code: 'BUG', message: 'late' },
+    /^error: Error: late\nhint: this is a bug/m,
+  ],
+]
+
+for (const [title, fails, code, error, message] of late) {
+  test(`an error that a recipe file leaves to nobody stops the run, which cleans up; one ${title}`, async t => {
+    // Nothing is answered to what is to be fetched: the other request is, by then.
+    const fetched = Promise.withResolvers<void>()
+    const server = createServer(async (request, response) => {
+      if (request.url === '/hello') return fetched.resolve()
+      await fetched.promise
+      response.end()
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    t.teardown(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const { directory, home, mixos } = place(t)
+    const hash = `sha256:${'0'.repeat(64)}`
+    const spec = { name: 'hello', version: '1', builder: ['builtin:fetch-url'] }
+    writeFileSync(
+      join(directory, 'hello.ts'),
+      `import { derivation } from 'mixos'
+fetch('${base}/late').then(() => { ${fails} })
+export const hello = derivation(${JSON.stringify({ ...spec, fetch: { urls: [`${base}/hello`], hash, size: 5 } })})`,
+    )
+    const result = await mixos('realize', 'hello', '-f', 'hello.ts', '--json')
+    t.is(result.code, code)
+    t.regex(result.stderr, message)
+    t.like(JSON.parse(result.stdout), { error })
+    // What was fetched of a file stays, for the next run to go on with.
+    t.deepEqual(readdirSync(join(home, 'tmp')), [`${hash.replace(':', '-')}.part`])
+  })
+}
+
+test('an error that a recipe file leaves to nobody is told of by commands that nothing stops, too', async t => {
+  const { directory, mixos } = place(t)
+  const source = `import { textFiles } from 'mixos'
+Promise.reject(new Error('late'))
+export const hello = textFiles({ name: 'hello', version: '1', files: {} })`
+  writeFileSync(join(directory, 'hello.ts'), source)
+  const { code, stdout, stderr } = await mixos('graph', 'hello', '-f', 'hello.ts')
+  t.is(code, 1)
+  t.is(stdout, '')
+  t.regex(stderr, /because: Error: late \(hello\.ts, line 2\)\nhint: await what it begins/)
+})
 
 test('a recipe file that is not there is named', async t => {
   const { code, stderr } = await place(t).mixos('explain', 'hello', '-f', 'hello.ts')
