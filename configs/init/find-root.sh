@@ -168,7 +168,12 @@ choose_generation() {
       esac
       # What a power cut left there is perhaps a link.
       rm -f $scratch
-      printf '%s\n' "{\"from\":$current,\"to\":$generation,\"isNew\":false$after}" >$scratch
+      entry="{\"from\":$current,\"to\":$generation,\"isNew\":false$after}"
+      printf '%s\n' "$entry" >$scratch
+      # On a full disk there may be a part of it. None at all tells mix that there was a choice of which no more is known.
+      written=
+      read -r written <$scratch
+      [ "$written" = "$entry" ] || : >$scratch
       sync
       mv $scratch $profiles/journal
       ;;

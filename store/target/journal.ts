@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path'
 import { MixosError } from '../../graph/error.ts'
 import { writeDurably } from '../disk/write.ts'
 import type { Store } from '../store.ts'
-import { type Made, madeIn } from './generations.ts'
+import { currentNumber, generationNumbers, type Made, madeIn } from './generations.ts'
 
 /**
  * What a power cut leaves of a change of the system, written before the first step that others see. `from` and `to` are
@@ -34,6 +34,7 @@ export function readJournal(store: Store): Journal | undefined {
   const at = pathOf(store)
   const text = store.host.files.read(at)
   if (!text) return undefined
+  if (text.length === 0) return guessed(store)
   try {
     const journal = journalIn(JSON.parse(text.toString()))
     if (journal) return journal
@@ -41,8 +42,16 @@ export function readJournal(store: Store): Journal | undefined {
     if (!(error instanceof SyntaxError)) throw error
   }
   throw new MixosError('PACKAGE_INVALID', `${at} was not written by this version of mix`, {
-    hint: 'nothing was changed; the program that wrote it completes the change',
+    hint: 'the mix that wrote it completes the change; if it is damaged, delete it, and see which state is current with: mix generations',
   })
+}
+
+/** Of the boot menu, for which the full disk had no room: what does not start is most likely the newest. */
+function guessed(store: Store): Journal | undefined {
+  const to = currentNumber(store)
+  if (to === undefined) return undefined
+  const from = generationNumbers(store).findLast(number => number !== to)
+  return { from: from ?? to, to, isNew: false }
 }
 
 function journalIn(value: unknown): Journal | undefined {

@@ -71,6 +71,18 @@ test('a link that a power cut left where the journal is made does not become the
   t.is(readFileSync(journal, 'utf8'), '{"from":2,"to":1,"isNew":false}\n')
 })
 
+test('another generation can be started where the disk has no room for the journal', async t => {
+  const { machine, next } = await threeStates(t)
+  await transition(machine, next, { ...watching(), made })
+  t.deepEqual(filesIn(machine), ['types', 'web.conf'])
+  await choose(machine, 2, 'printf() { echo -n "{"; }')
+  t.is(readFileSync(join(machine.store.layout.profiles, 'system/journal'), 'utf8'), '')
+  await recover(machine, watching())
+  t.is(currentNumber(machine.store), 2)
+  t.is(readJournal(machine.store), undefined)
+  t.deepEqual(filesIn(machine), [])
+})
+
 test('a generation that is not there, and the current one, are started without a journal', async t => {
   const { machine } = await threeStates(t)
   for (const number of [7, 2]) await choose(machine, number)
@@ -95,12 +107,12 @@ async function threeStates(t: ExecutionContext) {
 }
 
 /** What the initramfs does with the choice, as its own shell does it. */
-async function choose({ root }: Machine, number: number): Promise<void> {
+async function choose({ root }: Machine, number: number, full = ''): Promise<void> {
   const { busybox } = await sandboxTools()
   const script = live().init['find-root.sh'] as string
   const [choice = ''] = /^choose_generation\(\) \{\n[\s\S]*?^\}\n/m.exec(script) ?? []
   const here = choice.replaceAll('/root/mix', join(root, 'mix'))
-  const rest = `say() { :; }\nsync() { :; }\ngeneration=${number}\n${here}choose_generation`
+  const rest = `say() { :; }\nsync() { :; }\n${full}\ngeneration=${number}\n${here}choose_generation`
   execFileSync(busybox, ['sh', '-c', rest], { env: {} })
 }
 
