@@ -97,7 +97,8 @@ async function changeOnce(
   const summary = `${objects} to fetch: at most ${bytes(size)}, ${bytes(space)} on disk`
   const lines = describeChange(planned)
   const shown = missing.length > 0 ? [...lines, summary] : lines
-  if (flags.dryRun) return { text: shown.join('\n'), record: recordOf(planned) }
+  const toFetch = { objects: missing.length, download: size, size: space }
+  if (flags.dryRun) return { text: shown.join('\n'), record: { ...recordOf(planned), toFetch } }
   if (!flags.yes) await context.confirm(shown)
   const storages = storagesOf(context, offered)
   let came = 0

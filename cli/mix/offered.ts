@@ -4,6 +4,7 @@ import type { PackageEntry } from '../../graph/package-index.ts'
 import { shown } from '../../graph/shown.ts'
 import { type Digest, digestOfPath, isName, type StorePath } from '../../graph/store-path.ts'
 import type { CacheStorage } from '../../store/cache/storage.ts'
+import { schemeOf } from '../../store/scheme.ts'
 import { knownIndex, openRepository } from '../../store/target/repository.ts'
 import type { MixContext } from './context.ts'
 import { machineRoot } from './machine.ts'
@@ -13,7 +14,7 @@ export interface Repository {
   readonly name: string
   /** A URL, or the path of a directory, such as of the medium. */
   readonly url: string
-  /** The file of the TUF root that says whom to believe; without it, the index is the one that the image came with. */
+  /** The file of the TUF root that says whom to believe; a directory may lack it, whose index the image came with. */
   readonly root?: string
 }
 
@@ -40,6 +41,11 @@ export function repositoriesOf(context: MixContext): Repository[] {
     }
     const [unknown] = Object.keys(rest)
     if (unknown !== undefined) throw invalid(at, `${name} has a field ${shown(unknown)}`)
+    if (list.slice(0, index).some(other => other.name === name))
+      throw invalid(at, `${name} is the name of two repositories`)
+    // What was heard of it when it had one would be believed for ever.
+    if (root === undefined && schemeOf(url) !== undefined)
+      throw invalid(at, `${name} has no root, which says whom to believe`)
     return { name, url, ...(root !== undefined && { root }) }
   })
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { command } from 'cmd-ts'
 import { MixosError } from '../../graph/error.ts'
 import { warningOf } from '../../store/event.ts'
-import { openRepository, updateIndex } from '../../store/target/repository.ts'
+import { knownIndex, openRepository, updateIndex } from '../../store/target/repository.ts'
 import { jsonFlag } from '../args.ts'
 import { plural } from '../format.ts'
 import type { Answer } from '../report.ts'
@@ -41,8 +41,13 @@ export function update(context: MixContext) {
 
 async function updateOne(context: MixContext, repository: Repository): Promise<string> {
   const { name, url, root } = repository
-  if (root === undefined) return `${name}: comes with the system`
   const { host, signal } = context
+  if (root === undefined) {
+    if (knownIndex(host, stateOf(context, repository))) return `${name}: comes with the system`
+    throw new MixosError('REPOSITORY_INVALID', `${name}: its index did not come with the system`, {
+      hint: 'give it a "root" in /etc/mix/repositories.json: the publisher\'s tuf/root.json',
+    })
+  }
   const trusted = host.files.read(join(machineRoot(context), root))
   if (!trusted) {
     throw new MixosError(

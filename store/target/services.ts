@@ -94,8 +94,12 @@ export async function restart(
 ): Promise<Service> {
   requireService(machine, name)
   if (!isSupervised(machine, runDirectory(machine, name))) {
-    throw new MixosError('SERVICE_FAILED', `the service ${name} is not enabled`, {
-      hint: `enable and start it with: mix service enable ${name}`,
+    const isEnabled = machine.store.host.files.lstat(linkOf(machine, name)) !== undefined
+    const [what, how] = isEnabled
+      ? ['is supervised by nobody', 'start']
+      : ['is not enabled', 'enable and start']
+    throw new MixosError('SERVICE_FAILED', `the service ${name} ${what}`, {
+      hint: `${how} it with: mix service enable ${name}`,
     })
   }
   await sv(machine, 'force-restart', name, options)

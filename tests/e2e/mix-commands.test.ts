@@ -89,6 +89,9 @@ test('install --dry-run prints the plan, and changes nothing', async t => {
     stdout,
     /^install {2}lib 1\ninstall {2}web 2\n2 objects to fetch: at most \d+ bytes, \d+ bytes on disk\n$/,
   )
+  const { toFetch } = JSON.parse((await mix('install', 'web', '--dry-run', '--json')).stdout)
+  t.is(toFetch.objects, 2)
+  t.true(toFetch.download > 0 && toFetch.size > 0)
   t.regex((await mix('list')).stdout, /^base +1 .*\n$/)
 })
 
@@ -148,6 +151,29 @@ test('an index that somebody else signed is refused, and what was known stays', 
   t.is(code, 1)
   t.regex(stderr, /warning: /)
   t.regex((await mix('search', 'server')).stdout, /^web/)
+})
+
+test('a repository that says not whom to believe is none, nor are two of one name', async t => {
+  const { mix, machine } = await setUp(t)
+  const root = '/etc/mix/team.root.json'
+  const web = { name: 'web', url: 'http://localhost:1' }
+  const cases: [object[], RegExp][] = [
+    [[web], /web has no root, which says whom to believe\n/],
+    [
+      [
+        { ...web, root },
+        { ...web, root },
+      ],
+      /web is the name of two repositories\n/,
+    ],
+    [[{ name: 'medium', url: '/medium' }], /medium: its index did not come with the system\n/],
+  ]
+  for (const [list, message] of cases) {
+    writeFileSync(join(machine.root, 'etc/mix/repositories.json'), JSON.stringify(list))
+    const { code, stderr } = await mix('update')
+    t.is(code, 1)
+    t.regex(stderr, message)
+  }
 })
 
 test('files and owner lead from a package to its files and back', async t => {
