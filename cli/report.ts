@@ -7,7 +7,8 @@ import { openTerminal, printable, type Stream } from './terminal.ts'
 
 /** What a command found out: printed as `text`, or as one JSON record. */
 export interface Answer {
-  readonly text: string
+  /** Where it is long, its pieces one after the other. */
+  readonly text: string | Iterable<string>
   readonly record: object
   /** A line for people beside the text. */
   readonly note?: string
@@ -63,7 +64,8 @@ export function openReporter({ program, out, err, environment, now }: ReporterOp
       progress.close()
       if (note !== undefined) terminal.print(note)
       const output = asJson ? JSON.stringify(record, undefined, 2) : text
-      if (output !== '') out.write(`${output}\n`)
+      if (typeof output !== 'string') writePieces(out, output)
+      else if (output !== '') out.write(`${output}\n`)
     },
     failure: (error, { asJson }) => {
       progress.close()
@@ -80,6 +82,17 @@ export function openReporter({ program, out, err, environment, now }: ReporterOp
     note: text => terminal.print(text),
     close: () => progress.close(),
   }
+}
+
+/** With a newline at its end, if it is not empty. */
+function writePieces(out: Stream, pieces: Iterable<string>): void {
+  let last = ''
+  for (const piece of pieces) {
+    if (piece === '') continue
+    out.write(piece)
+    last = piece
+  }
+  if (last !== '' && !last.endsWith('\n')) out.write('\n')
 }
 
 type Paint = (color: 'red' | 'yellow' | 'cyan', text: string) => string
