@@ -4,7 +4,8 @@ import { recordOf } from '../../store/object-closure.ts'
 import { jsonFlag, PackageName } from '../args.ts'
 import type { Answer } from '../report.ts'
 import type { MixContext } from './context.ts'
-import { installedNamed, installedNow, openMachine } from './machine.ts'
+import { installedNamed } from './installed-named.ts'
+import { installedNow, openMachine } from './machine.ts'
 
 export function files(context: MixContext) {
   return command({
@@ -17,7 +18,7 @@ export function files(context: MixContext) {
     examples: [{ description: 'what is in busybox?', command: 'mix files busybox' }],
     handler: async ({ name }): Promise<Answer> => {
       const machine = openMachine(context)
-      const found = installedNamed(name, installedNow(machine))
+      const found = await installedNamed(context, name, installedNow(machine))
       const entries = recordOf(machine.store, found.path).manifest.entries
       const paths = entries
         .filter(({ type }) => type !== 'directory')

@@ -6,7 +6,6 @@ import { currentGeneration, type Made } from '../../store/target/generations.ts'
 import { type InstalledPackage, installedIn } from '../../store/target/installed.ts'
 import type { Machine } from '../../store/target/machine.ts'
 import { ownPackage } from '../../store/target/mix-itself.ts'
-import { notInstalled } from '../../store/target/plan-change.ts'
 import type { MixContext } from './context.ts'
 
 /** The machine that the store is part of: packages put files below its root. */
@@ -45,17 +44,4 @@ export function systemNow({ store }: Machine): InstalledPackage[] {
 export function installedNow(machine: Machine): InstalledPackage[] {
   const own = ownPackage(machine.store)
   return [...systemNow(machine), ...(own ? [own] : [])].sort((a, b) => (a.name < b.name ? -1 : 1))
-}
-
-/** The installed package of that name. Throws PACKAGE_UNKNOWN. */
-export function installedNamed(
-  name: string,
-  installed: readonly InstalledPackage[],
-): InstalledPackage {
-  const found = installed.find(one => one.name === name)
-  if (found) return found
-  throw notInstalled(
-    name,
-    installed.map(one => one.name),
-  )
 }

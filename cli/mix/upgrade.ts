@@ -2,7 +2,8 @@ import { command, restPositionals } from 'cmd-ts'
 import { PackageName } from '../args.ts'
 import { change, changeFlags } from './changing.ts'
 import type { MixContext } from './context.ts'
-import { installedNamed, installedNow, openMachine } from './machine.ts'
+import { installedNamed } from './installed-named.ts'
+import { installedNow, openMachine } from './machine.ts'
 
 export function upgrade(context: MixContext) {
   return command({
@@ -22,7 +23,7 @@ export function upgrade(context: MixContext) {
     ],
     handler: async ({ names, ...flags }) => {
       const installed = installedNow(openMachine(context))
-      for (const name of names) installedNamed(name, installed)
+      for (const name of names) await installedNamed(context, name, installed)
       const wish = { upgrade: names.length > 0 ? names : ('all' as const) }
       return change(context, async () => ({ wish }), flags)
     },

@@ -4,7 +4,8 @@ import type { InstalledPackage } from '../../store/target/installed.ts'
 import { jsonFlag, PackageName } from '../args.ts'
 import type { Answer } from '../report.ts'
 import type { MixContext } from './context.ts'
-import { installedNamed, installedNow, openMachine } from './machine.ts'
+import { installedNamed } from './installed-named.ts'
+import { installedNow, openMachine } from './machine.ts'
 
 export function why(context: MixContext) {
   return command({
@@ -17,7 +18,7 @@ export function why(context: MixContext) {
     examples: [{ description: 'who needs openssl?', command: 'mix why openssl' }],
     handler: async ({ name }): Promise<Answer> => {
       const installed = installedNow(openMachine(context))
-      const found = installedNamed(name, installed)
+      const found = await installedNamed(context, name, installed)
       const chain = chainTo(found, installed)
       const names = chain.map(one => one.name)
       const text = found.isRequested

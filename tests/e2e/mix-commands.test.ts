@@ -176,6 +176,16 @@ test('a repository that says not whom to believe is none, nor are two of one nam
   }
 })
 
+test('who asks about a package that is not installed is told how to install it', async t => {
+  const { mix } = await setUp(t)
+  await mix('update')
+  for (const command of ['files', 'why', 'upgrade']) {
+    const { code, stderr } = await mix(command, 'web')
+    t.is(code, 1)
+    t.is(stderr, 'error: web is not installed\nhint: install it with: mix install web\n')
+  }
+})
+
 test('files and owner lead from a package to its files and back', async t => {
   const { mix } = await setUp(t)
   await mix('update')

@@ -102,7 +102,7 @@ function forget(context: Context) {
     examples: [
       {
         description: 'its secret got out',
-        command: 'mixos cache trust remove alice && mixos cache trust forget 61fe782a…',
+        command: 'mixos cache trust forget alice && mixos cache trust remove alice',
       },
     ],
     handler: async ({ key }): Promise<Answer> => {
