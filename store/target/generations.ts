@@ -3,6 +3,7 @@ import { MixosError } from '../../graph/error.ts'
 import { parseStorePath, type StorePath } from '../../graph/store-path.ts'
 import { flush, writeDurably } from '../disk/write.ts'
 import type { Store } from '../store.ts'
+import { type PackageChanges, packageChangesIn } from './package-changes.ts'
 
 /** One numbered state of a profile: the link `<number>` beside the link `current`. */
 export interface Generation {
@@ -21,6 +22,8 @@ export interface Listed extends Omit<Generation, 'path'> {
 export interface Origin extends Made {
   /** The number of the generation that was current. */
   readonly from: number
+  /** What it has that the other had not, and the reverse. */
+  readonly changes: PackageChanges
 }
 
 /** Who changed the system, how and when. */
@@ -49,13 +52,22 @@ export function generations(store: Store): Listed[] {
 
 /** The same without looking at what they are. */
 export function generationNumbers(store: Store): number[] {
+  return numbersOf(store, /^[1-9][0-9]*$/)
+}
+
+/** The numbers of those, also forgotten ones, of which it is known how they came to be. Oldest first. */
+export function originNumbers(store: Store): number[] {
+  return numbersOf(store, /^[1-9][0-9]*\.json$/)
+}
+
+function numbersOf(store: Store, pattern: RegExp): number[] {
   const { files } = store.host
   const directory = directoryOf(store)
   if (!files.lstat(directory)) return []
   return files
     .list(directory)
-    .filter(isNumber)
-    .map(Number)
+    .filter(name => pattern.test(name))
+    .map(name => Number.parseInt(name, 10))
     .sort((a, b) => a - b)
 }
 
@@ -92,7 +104,7 @@ export function currentGeneration(store: Store): Generation {
 }
 
 export function nextNumber(store: Store): number {
-  return Math.max(0, ...generationNumbers(store)) + 1
+  return Math.max(0, ...generationNumbers(store), ...originNumbers(store)) + 1
 }
 
 /** Adds one that is not current. Durable when it resolves. */
@@ -112,12 +124,30 @@ export async function addGeneration(
   await flush(store.host, [directoryOf(store)])
 }
 
-/** No-op for one that is not there. It must not be current. */
+/** As if it had never been. No-op for one that is not there. It must not be current. */
 export async function removeGeneration(store: Store, number: number): Promise<void> {
   const { files } = store.host
   const at = generationLink(store, number)
-  files.unlink(at)
   files.unlink(`${at}.json`)
+  files.unlink(at)
+  await flush(store.host, [directoryOf(store)])
+}
+
+/** Keeps it no more; how it came to be stays known. It must not be current. */
+export async function forgetGeneration(store: Store, number: number): Promise<void> {
+  store.host.files.unlink(generationLink(store, number))
+  await flush(store.host, [directoryOf(store)])
+}
+
+// Of those that are there no more; each is a small file.
+const REMEMBERED = 1000
+
+/** Forgets also how the oldest of many forgotten ones came to be. */
+export async function forgetOrigins(store: Store): Promise<void> {
+  const there = new Set(generationNumbers(store))
+  const gone = originNumbers(store).filter(number => !there.has(number))
+  for (const number of gone.slice(0, -REMEMBERED))
+    store.host.files.unlink(`${generationLink(store, number)}.json`)
   await flush(store.host, [directoryOf(store)])
 }
 
@@ -155,7 +185,9 @@ export function originOf(store: Store, number: number): Origin | undefined {
   try {
     const value = JSON.parse(text.toString())
     const made = madeIn(value)
-    if (made && Number.isInteger(value.from)) return { ...made, from: value.from }
+    const changes = packageChangesIn(value?.changes)
+    if (made && changes && Number.isInteger(value.from))
+      return { ...made, from: value.from, changes }
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
   }

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { writeDurably } from '../disk/write.ts'
 import type { Store } from '../store.ts'
 import { type Made, madeIn } from './generations.ts'
+import { type PackageChanges, packageChangesIn } from './package-changes.ts'
 
 /** That a generation which was there already was made current. */
 export interface Rollback extends Made {
@@ -9,7 +10,11 @@ export interface Rollback extends Made {
   readonly to: number
   /** The newest generation at that time, after which it happened. */
   readonly newest: number
+  /** Undefined where one of the two was damaged. */
+  readonly changes?: PackageChanges | undefined
 }
+
+const REMEMBERED = 1000
 
 const pathOf = ({ layout }: Store): string => join(layout.profiles, 'system', 'rollbacks')
 
@@ -25,14 +30,7 @@ export async function noteRollback(store: Store, rollback: Rollback): Promise<vo
   const last = known.at(-1)
   const { from, to, newest } = rollback
   if (last?.from === from && last.to === to && last.newest === newest) return
-  await write(store, [...known, rollback])
-}
-
-/** Forgets those from and to other generations than these. */
-export async function forgetRollbacks(store: Store, numbers: readonly number[]): Promise<void> {
-  const known = rollbacks(store)
-  const kept = known.filter(({ from, to }) => numbers.includes(from) && numbers.includes(to))
-  if (kept.length < known.length) await write(store, kept)
+  await write(store, [...known, rollback].slice(-REMEMBERED))
 }
 
 function write(store: Store, all: readonly Rollback[]): Promise<void> {
@@ -49,7 +47,8 @@ function parseRollback(line: string): Rollback | undefined {
     const made = madeIn(value)
     const { from, to, newest } = value ?? {}
     const isWhole = made && [from, to, newest].every(Number.isInteger)
-    return isWhole ? { ...made, from, to, newest } : undefined
+    const changes = packageChangesIn(value?.changes)
+    return isWhole ? { ...made, from, to, newest, changes } : undefined
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     return undefined

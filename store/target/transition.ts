@@ -11,6 +11,8 @@ import {
   addGeneration,
   currentGeneration,
   currentNumber,
+  forgetGeneration,
+  forgetOrigins,
   type Generation,
   generationAt,
   generationNumbers,
@@ -25,7 +27,8 @@ import { runInstallScripts, type ScriptsOptions, type When } from './install-scr
 import { installedIn } from './installed.ts'
 import { type Journal, readJournal, removeJournal, writeJournal } from './journal.ts'
 import type { Machine } from './machine.ts'
-import { forgetRollbacks, noteRollback } from './rollbacks.ts'
+import { packageChanges } from './package-changes.ts'
+import { noteRollback } from './rollbacks.ts'
 
 /** A change that its journal stands for. */
 interface Move extends Omit<Journal, 'from' | 'to' | 'after'> {
@@ -61,10 +64,14 @@ export async function transition(
         { hint: 'plan again' },
       )
     }
+    const changes = packageChanges(
+      installedIn(machine.store, from.path),
+      installedIn(machine.store, profile),
+    )
     const to = {
       number: nextNumber(machine.store),
       path: profile,
-      made: { ...made, from: from.number },
+      made: { ...made, from: from.number, changes },
     }
     await move(machine, { from, to, isNew: true }, options)
     return to
@@ -133,15 +140,15 @@ export async function forgetGenerations(
 ): Promise<void> {
   await changing(machine, options, async () => {
     for (const number of oldGenerations(machine, keep)) {
-      await removeGeneration(machine.store, number)
+      await forgetGeneration(machine.store, number)
     }
   })
 }
 
-/** Lets neither the menu of the boot loader nor the list of rollbacks name a generation that is gone. */
+/** Lets the menu of the boot loader name no generation that is gone. The history stays, as far as it is not too long. */
 export async function noteForgotten(machine: Machine, options: TransitionOptions): Promise<void> {
   await changing(machine, options, async () => {
-    await forgetRollbacks(machine.store, generationNumbers(machine.store))
+    await forgetOrigins(machine.store)
     await writeBootMenu(machine)
   })
 }
@@ -203,9 +210,9 @@ async function move(
 /** What follows the switch. Doing it again changes nothing more. */
 async function settle(machine: Machine, change: Move, options: ScriptsOptions): Promise<void> {
   const { from, to, isNew, made } = change
-  const changes = changesBetween(machine, from, to)
-  await applyEtcChanges(machine, changes)
-  for (const message of changes.flatMap(change => noticeOf(change) ?? [])) {
+  const files = changesBetween(machine, from, to)
+  await applyEtcChanges(machine, files)
+  for (const message of files.flatMap(change => noticeOf(change) ?? [])) {
     options.report({ type: 'warning', message })
   }
   await runScripts(machine, 'post-install', change, options)
@@ -214,7 +221,11 @@ async function settle(machine: Machine, change: Move, options: ScriptsOptions): 
   const { store } = machine
   const who = made ?? { at: store.host.now(), user: 'the boot menu', command: [] }
   const newest = Math.max(...generationNumbers(store))
-  await noteRollback(store, { ...who, from: from.number, to: to.number, newest })
+  const changes =
+    from.path && to.path
+      ? packageChanges(installedIn(store, from.path), installedIn(store, to.path))
+      : undefined
+  await noteRollback(store, { ...who, from: from.number, to: to.number, newest, changes })
 }
 
 /** None where the end is damaged: it has to be mended first. */
@@ -265,7 +276,11 @@ async function complete(machine: Machine, options: TransitionOptions): Promise<v
   const numbers = generationNumbers(store)
   const current = currentNumber(store)
   const isKnown = numbers.includes(from) && numbers.includes(to)
-  if (!isKnown || (current !== from && current !== to)) return removeJournal(store)
+  if (!isKnown || (current !== from && current !== to)) {
+    // How it was to come to be may be there, and no more of it.
+    if (journal.isNew && !numbers.includes(to)) await removeGeneration(store, to)
+    return removeJournal(store)
+  }
   await bringFilesTo(machine, from, journal.after)
   const change = { ...journal, from: endOf(store, from), to: endOf(store, to) }
   if (current === from) return restore(machine, change)

@@ -276,6 +276,17 @@ test('history tells what each change started from, and who went back', async t =
     '  - other 1',
     '',
   ])
+  await mix('gc', '--keep', '1')
+  const { history } = JSON.parse((await mix('history', '--json')).stdout)
+  t.like(history[2], { generation: 1, from: 2, user: 'alice', command: ['rollback'] })
+  t.deepEqual(history[1].changes, {
+    added: [
+      { name: 'lib', version: '1' },
+      { name: 'web', version: '2' },
+    ],
+    removed: [],
+    replaced: [],
+  })
 })
 
 test('an older generation without its record is listed, found by verify and mended, and blocks no change', async t => {

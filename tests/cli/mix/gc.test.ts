@@ -8,13 +8,13 @@ import type { Host } from '../../../store/host.ts'
 import { type Change, watchedHost } from '../../../store/hosts/faulty.ts'
 import { nodeHost } from '../../../store/hosts/node.ts'
 import { generationNumbers } from '../../../store/target/generations.ts'
+import { history } from '../../../store/target/history.ts'
 import type { Machine } from '../../../store/target/machine.ts'
-import { rollbacks } from '../../../store/target/rollbacks.ts'
 import { rollBack, transition } from '../../../store/target/transition.ts'
 import { addPackage } from '../../helpers/package.ts'
 import { newMachine, profileOf, watching } from '../../helpers/target-machine.ts'
 
-test('generations are forgotten on a full disk, and the boot menu and the rollbacks follow', async t => {
+test('generations are forgotten on a full disk, the boot menu follows, and the history stays', async t => {
   const { machine, old } = await threeGenerations(t)
   await rollBack(machine, 2, watching())
   await rollBack(machine, 3, watching())
@@ -27,7 +27,15 @@ test('generations are forgotten on a full disk, and the boot menu and the rollba
   await collect(machine, host)
   t.deepEqual(generationNumbers(machine.store), [3])
   t.deepEqual(listedIn(machine), [3])
-  t.deepEqual(rollbacks(machine.store), [])
+  t.deepEqual(
+    history(machine.store).map(({ generation, from }) => [generation, from]),
+    [
+      [2, 1],
+      [3, 2],
+      [2, 3],
+      [3, 2],
+    ],
+  )
 })
 
 test('the boot menu is right after a collection that was cut off and is done again', async t => {

@@ -16,9 +16,11 @@ import { type Fault, faultyHost, watchedHost } from '../../../store/hosts/faulty
 import { nodeHost } from '../../../store/hosts/node.ts'
 import {
   currentGeneration,
+  generationNumbers,
   generations,
   removeGeneration,
 } from '../../../store/target/generations.ts'
+import { history } from '../../../store/target/history.ts'
 import { installedIn } from '../../../store/target/installed.ts'
 import type { Machine } from '../../../store/target/machine.ts'
 import { rollbacks } from '../../../store/target/rollbacks.ts'
@@ -43,7 +45,9 @@ test('a transition makes a profile current, and rolling back the one before', as
   const generation = await transition(machine, web, { ...watching(), made })
   t.is(generation.number, 2)
   t.deepEqual(namesIn(machine), ['base', 'web'])
-  t.deepEqual(currentGeneration(machine.store).made, { ...made, from: 1 })
+  const added = [{ name: 'web', version: '1' }]
+  const changes = { added, removed: [], replaced: [] }
+  t.deepEqual(currentGeneration(machine.store).made, { ...made, from: 1, changes })
   t.is((await rollBack(machine, undefined, watching())).number, 1)
   t.deepEqual(namesIn(machine), ['base'])
   t.is((await rollBack(machine, 2, watching())).number, 2)
@@ -79,20 +83,46 @@ test('rolling back goes to what the current generation was made from, not to wha
   })
 })
 
-test('who goes back, and when, is noted until one of the two generations is forgotten', async t => {
+test('who goes back, when, and what that changes stays known when the generations are forgotten', async t => {
   const { machine, web } = await setUp(t, {})
   await transition(machine, web, { ...watching(), made })
   const one = { ...made, at: 5, command: ['rollback', '1'] }
   const two = { ...made, at: 6, command: ['rollback', '2'] }
   await rollBack(machine, 1, { ...watching(), made: one })
   await rollBack(machine, 2, { ...watching(), made: two })
-  t.deepEqual(rollbacks(machine.store), [
-    { ...one, from: 2, to: 1, newest: 2 },
-    { ...two, from: 1, to: 2, newest: 2 },
-  ])
+  const named = [{ name: 'web', version: '1' }]
+  const noted = [
+    { ...one, from: 2, to: 1, newest: 2, changes: { added: [], removed: named, replaced: [] } },
+    { ...two, from: 1, to: 2, newest: 2, changes: { added: named, removed: [], replaced: [] } },
+  ]
+  t.deepEqual(rollbacks(machine.store), noted)
+  await rollBack(machine, 1, { ...watching(), made: one })
   await forgetGenerations(machine, 1, watching())
   await noteForgotten(machine, watching())
-  t.deepEqual(rollbacks(machine.store), [])
+  t.deepEqual(rollbacks(machine.store).slice(0, 2), noted)
+})
+
+test('how a generation came to be stays known when it is forgotten, and its number is not given again', async t => {
+  const { machine, web, base } = await setUp(t, {})
+  await transition(machine, web, { ...watching(), made })
+  const other = await addPackage(machine.store, 'other', { tree: { 'bin/other': 'other' } })
+  const profile = await profileOf(machine.store, [base, other], ['other'])
+  await transition(machine, profile, { ...watching(), made })
+  await forgetGenerations(machine, 1, watching())
+  await noteForgotten(machine, watching())
+  t.deepEqual(generationNumbers(machine.store), [3])
+  t.deepEqual(
+    history(machine.store).map(({ generation, from, changes }) => [
+      ...[generation, from],
+      changes?.added.map(({ name }) => name),
+      changes?.removed.map(({ name }) => name),
+    ]),
+    [
+      [2, 1, ['web'], []],
+      [3, 2, ['other'], ['web']],
+    ],
+  )
+  t.is((await transition(machine, web, { ...watching(), made })).number, 4)
 })
 
 test('an older generation that is damaged is in nobody’s way, and is not gone back to', async t => {
@@ -347,7 +377,9 @@ test('wherever going back stops, it is done or not, and noted once where it is',
     await recover(again, watching())
     const { number } = currentGeneration(again.store)
     seen.add(number)
-    const note = { ...back, from: 2, to: 1, newest: 2 }
+    const removed = [{ name: 'web', version: '1' }]
+    const changes = { added: [], removed, replaced: [] }
+    const note = { ...back, from: 2, to: 1, newest: 2, changes }
     const after = `halt at ${at}`
     t.deepEqual(rollbacks(again.store), number === 1 ? [note] : [], after)
     t.is(exists(machine, 'web/web.conf'), number === 2, after)
