@@ -52,8 +52,8 @@ say() {
   done
 }
 
-# A shell on every console, until someone leaves one. The medium gives root away without a password anyway,
-# to whoever sits at the machine.
+# A shell on every console, until someone leaves one. To ask for a password would keep nobody out: who sits at the
+# machine can have the boot menu start any program instead of this one.
 shells() {
   for console in $(consoles); do
     setsid sh -c "exec sh <>/dev/$console >&0 2>&1" &

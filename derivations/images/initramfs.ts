@@ -69,7 +69,7 @@ const tables = {
 devtmpfs  /dev   devtmpfs  nosuid,noexec,mode=0755            0 0
 proc      /proc  proc      nosuid,nodev,noexec,hidepid=2      0 0
 sysfs     /sys   sysfs     nosuid,nodev,noexec                0 0
-run       /run   tmpfs     nosuid,nodev,mode=0755             0 0
+run       /run   tmpfs     nosuid,nodev,mode=0755,size=40%    0 0
 `,
   'etc/root.fstab': `\
 /run/mixos/medium/mixos/rootfs.squashfs /run/mixos/rootfs squashfs loop,ro,nosuid,nodev 0 0

@@ -73,14 +73,14 @@ export function text(scripts: Readonly<Record<string, string>>, name: string): s
   return found
 }
 
-// What is mounted already is left alone. The store is made read-only afterwards, which takes a second step.
+// Together, what anybody may fill leaves memory for programs. What is mounted already is left alone. The store is made read-only afterwards, which takes a second step.
 const fstab = `\
 proc      /proc           proc    nosuid,nodev,noexec,hidepid=2                      0 0
 sysfs     /sys            sysfs   nosuid,nodev,noexec                                0 0
-run       /run            tmpfs   nosuid,nodev,mode=0755                             0 0
+run       /run            tmpfs   nosuid,nodev,mode=0755,size=40%                    0 0
 devpts    /dev/pts        devpts  nosuid,noexec,gid=5,mode=0620,ptmxmode=0666        0 0
-shm       /dev/shm        tmpfs   nosuid,nodev,noexec,mode=1777                      0 0
-tmp       /tmp            tmpfs   nosuid,nodev,mode=1777                             0 0
+shm       /dev/shm        tmpfs   nosuid,nodev,noexec,mode=1777,size=10%             0 0
+tmp       /tmp            tmpfs   nosuid,nodev,mode=1777,size=20%                    0 0
 cgroup2   /sys/fs/cgroup  cgroup2 nosuid,nodev,noexec                                0 0
 /mix/store /mix/store     none    bind                                               0 0
 `

@@ -28,13 +28,14 @@ export function nginx(lock: Lock, { openssl, pcre2, zlib, ...tools }: NginxTools
   })
 }
 
+// What it says goes to its service's log, which has an end and no file that it opens as root in a directory of another's.
 // It keeps the options it was configured with. Where headers are is not among them, or it would refer to those as well.
 const build = `
 tar -xf "$source" --strip-components=1
 ${applyPatches({ except: '0003-|nginx-' })}
 export CPATH=$openssl_dev/include:$pcre2_dev/include:$zlib_dev/include
 ./configure --prefix=/var/lib/nginx --sbin-path="$out/bin/nginx" --conf-path=/etc/nginx/nginx.conf \\
-  --error-log-path=/var/log/nginx/error.log --http-log-path=/var/log/nginx/access.log \\
+  --error-log-path=stderr --http-log-path=/proc/self/fd/1 \\
   --pid-path=/run/nginx.pid --lock-path=/run/nginx.lock \\
   --http-client-body-temp-path=/var/lib/nginx/client-body --http-proxy-temp-path=/var/lib/nginx/proxy \\
   --http-fastcgi-temp-path=/var/lib/nginx/fastcgi --http-uwsgi-temp-path=/var/lib/nginx/uwsgi \\
@@ -88,6 +89,6 @@ const service = `\
 exec 2>&1
 set -eu
 umask 022
-mkdir -p /var/lib/nginx /var/log/nginx
+mkdir -p /var/lib/nginx
 exec @out@/bin/nginx -g 'daemon off;'
 `

@@ -30,7 +30,7 @@ test('logins come before the supervisor of services, so that it delays none', t 
 test('each service of the system is a directory with an executable run', t => {
   const files = filesOf({ ...live(), services: { 'web.sh': '#!/bin/sh\nexec web\n' } })
   t.deepEqual(files['etc/sv/web/run'], { executable: '#!/bin/sh\nexec web\n' })
-  t.deepEqual(serviceNames(live().services), ['dhcp', 'ntpd'])
+  t.deepEqual(serviceNames(live().services), ['dhcp', 'ntpd', 'syslogd'])
   for (const script of Object.values(live().services)) {
     t.regex(script, /^#!\/bin\/sh\n[\s\S]*^exec 2>&1$/m)
   }

@@ -31,7 +31,7 @@ test.serial(
         const status = await askUntil(`sv status ${name}`, running)
         return running.exec(status)?.[1] ?? ''
       }
-      for (const name of ['dhcp', 'ntpd']) {
+      for (const name of ['dhcp', 'ntpd', 'syslogd']) {
         t.regex(await ask(`readlink /etc/service/${name}`), /^\/mix\/profiles\/system\/current\//)
         t.regex(await ask(`sv status ${name}`), /run: .*; run: log: /)
       }
@@ -47,6 +47,12 @@ test.serial(
         /^20\d\d-/m,
       )
       t.regex(await ask('stat -c "%U %a" /var/log/dhcp'), /^log 750\n/)
+      await ask('logger -p auth.warning told to the log')
+      t.regex(
+        await askUntil('cat /var/log/syslogd/current', /told to the log/),
+        /auth\.warn root: told to the log/,
+      )
+      t.regex(await ask('hwclock -w && hwclock'), /^\w{3} \w{3} /)
 
       // What a package that brings a service does, and `mix service` after it.
       await ask('mkdir -p /root/clock; ln -s /root/clock /etc/service/')
@@ -60,7 +66,7 @@ test.serial(
 
       t.regex(await ask('mix service list'), /^clock +enabled +running, process \d+\n/)
       t.regex(await ask('mix service disable clock'), /^clock +disabled +stopped\n/)
-      t.is(await ask('ls /run/service | cat'), 'dhcp\nntpd\n')
+      t.is(await ask('ls /run/service | cat'), 'dhcp\nntpd\nsyslogd\n')
       t.regex(await ask('mix service enable ntdp'), /did you mean ntpd\?/)
 
       t.regex(await ask('[ $(date +%s) -ge $(cat /etc/init.d/released) ] && echo late'), /^late\n/)

@@ -31,6 +31,7 @@ test.serial(
       await well('mix install nginx --yes')
       await well('mix service enable nginx')
       t.regex(await askUntil('wget -qO - http://127.0.0.1/', /nginx works/), /<!DOCTYPE html>/)
+      t.regex(await askUntil('cat /var/log/nginx/current', /GET/), /"GET \/ HTTP\/1\.1" 200/)
       await well('mix service disable nginx')
       await well('mix remove nginx --yes')
       t.regex(await ask('which nginx; echo none'), /^none\n/)

@@ -12,7 +12,7 @@ import { addPackage } from '../helpers/package.ts'
 import { published } from '../helpers/repository.ts'
 import { tempDirectory, tempStore } from '../helpers/temp-store.ts'
 
-// With as little memory as a machine may have, half of which is its disk.
+// With as little memory as a machine may have, two fifths of which are its disk.
 const MEMORY = '256'
 
 test.serial(

@@ -45,8 +45,8 @@ const JOBS: Readonly<Record<string, readonly [script: string, prints: RegExp]>> 
   ],
   nginx: [
     // Nobody else is known here that it could become.
-    'mkdir -p /var/log/nginx /var/lib/nginx; nginx -g "master_process off; user root;"; curl -s http://127.0.0.1/',
-    /nginx works/,
+    'mkdir -p /var/lib/nginx; nginx -g "master_process off; user root;" >log; curl -s http://127.0.0.1/; cat log',
+    /nginx works[\s\S]*"GET \/ HTTP\/1\.1" 200/,
   ],
   openssh: [
     'ssh-keygen -q -t ed25519 -N "" -f key; ssh-keygen -lf key.pub; ssh -V 2>&1; sshd -V 2>&1 || true',
