@@ -51,7 +51,8 @@ const state = [
 const build = `
 mkdir root
 cd root
-mkdir -p dev etc home mnt proc root/.ssh run sys tmp usr var/cache var/empty var/lib var/log var/spool var/tmp
+mkdir -p dev etc home mnt proc root/.ssh run sys tmp usr var/cache var/empty var/lib var/log var/tmp
+mkdir -p var/spool/cron/crontabs
 mkdir -p mix/db/objects mix/db/traces mix/log mix/roots mix/store mix/tmp
 mkdir -p mix/profiles/system mix/profiles/mix var/lib/mix/medium
 echo 1 >mix/version
@@ -89,7 +90,7 @@ done
 ln -s ../proc/self/mounts etc/mtab
 ln -s ../run var/run
 chmod 0600 etc/shadow
-chmod 0700 root root/.ssh
+chmod 0700 root root/.ssh var/spool/cron/crontabs
 chmod 1777 tmp var/tmp
 cd ..
 

@@ -21,13 +21,14 @@ export function busybox(lock: Lock, { seeds, toolchain, config }: BusyboxTools):
     description: 'The usual Unix commands in one small program',
     license: 'GPL-2.0-only',
     homepage: 'https://busybox.net',
+    services: ['crond'],
   })
   return script({
     name: 'busybox',
     version,
     root: seeds,
     inputs: { source: pinned(lock, 'busybox'), toolchain },
-    env: { options: requestedOptions(config), description, descriptionPath },
+    env: { options: requestedOptions(config), description, descriptionPath, crond },
     script: build,
   })
 }
@@ -60,6 +61,16 @@ ln -s bin "$out/sbin"
 ./busybox --list | while read -r command; do
   [ "$command" = busybox ] || ln -s busybox "$out/bin/$command"
 done
-mkdir -p "$out/$(dirname "$descriptionPath")"
+mkdir -p "$out/$(dirname "$descriptionPath")" "$out/etc/sv/crond"
+printf '%s' "$crond" >"$out/etc/sv/crond/run"
+chmod +x "$out/etc/sv/crond/run"
 printf '%s' "$description" >"$out/$descriptionPath"
+`
+
+// What ran is told to the system's log.
+const crond = `\
+#!/bin/sh
+exec 2>&1
+export PATH=/bin
+exec crond -f
 `

@@ -28,6 +28,20 @@ test.serial(
       const ssh = 'ssh -o StrictHostKeyChecking=accept-new -o BatchMode=yes root@127.0.0.1'
       t.regex(await askUntil(`${ssh} id -un`, /^root\n/m), /root/)
 
+      await well('mix install iptables --yes')
+      await well('mix service enable firewall')
+      t.regex(
+        await askUntil('iptables -S INPUT; ip6tables -S INPUT', /DROP[\s\S]*DROP/),
+        /dport 22/,
+      )
+      t.regex(await askUntil(`${ssh} id -un`, /^root\n/m), /root/)
+      await well('mix service disable firewall')
+      await well('mix remove iptables --yes')
+
+      await well('mix service enable crond')
+      await well('echo "0 4 * * * true" | crontab -')
+      t.regex(await well('crontab -l'), /^0 4 \* \* \* true\n/)
+
       await well('mix install nginx --yes')
       await well('mix service enable nginx')
       t.regex(await askUntil('wget -qO - http://127.0.0.1/', /nginx works/), /<!DOCTYPE html>/)
@@ -36,7 +50,7 @@ test.serial(
       await well('mix remove nginx --yes')
       t.regex(await ask('which nginx; echo none'), /^none\n/)
 
-      t.regex(await well('mix rollback'), /generation 3 is current/)
+      t.regex(await well('mix rollback'), /generation 5 is current/)
       t.regex(await ask('which nginx'), /nginx/)
       t.regex(await well('mix rollback 2'), /generation 2 is current/)
       t.regex(await well('mix history'), /root: mix install openssh --yes/)
