@@ -72,7 +72,10 @@ async function realizeAll(
   const unlinked = await linkAll(store, realized, options.links ?? new Map())
   run.throwIfFailed()
   if (unlinked.length > 0) throw unlinked[0]
-  if (options.check) await run.check(roots, before)
+  if (options.check) {
+    const { check } = await import('./realize/check.ts')
+    await check(store, roots, { again: root => run.again(root), before })
+  }
   return realized
 }
 

@@ -1,4 +1,3 @@
-import { MixosError } from '../../graph/error.ts'
 import type { Entry, Manifest } from '../../graph/manifest.ts'
 import type { StorePath } from '../../graph/store-path.ts'
 import { recordOf } from '../object-closure.ts'
@@ -24,29 +23,6 @@ export function manifestDifferences(first: Manifest, second: Manifest): string[]
       ? []
       : [`${path || '(the object itself)'}: ${describe(a)}, then ${describe(b)}`]
   })
-}
-
-/** Of what was to be compared. That is no fault of the builder. */
-export function damagedError(lines: readonly string[]): MixosError {
-  const list = lines.map(line => `  ${line}`).join('\n')
-  return new MixosError('OBJECT_INVALID', `what was here is damaged:\n${list}`, {
-    hint: 'delete it with: mixos verify --drop; then realize and check again',
-  })
-}
-
-/** Of outputs that came out otherwise; `isTaken` where what was here came from a cache. */
-export function notReproducible(lines: readonly string[], isTaken: boolean): MixosError {
-  const [what, hint] = isTaken
-    ? [
-        'these differ from what was taken from a cache',
-        'either the builder does not depend on its inputs alone, or who signed for it is not to be believed: mixos cache trust list, and then: mixos cache trust forget KEY',
-      ]
-    : [
-        'these differ',
-        'both results are in the store: compare them, and make the builder depend on its inputs alone',
-      ]
-  const list = lines.map(line => `  ${line}`).join('\n')
-  return new MixosError('NOT_REPRODUCIBLE', `built again, ${what}:\n${list}`, { hint })
 }
 
 function entriesOf({ entries }: Manifest): Map<string, Entry> {

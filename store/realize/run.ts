@@ -12,7 +12,7 @@ import { asStoreError } from '../store-error.ts'
 import { storeLock } from '../store-lock.ts'
 import type { Substitute } from '../substituter.ts'
 import type { Trace } from '../traces.ts'
-import { damagedError, differences, notReproducible } from './compare.ts'
+import type { Twice } from './check.ts'
 import { hasAll, knownIn, substitutesFor } from './known.ts'
 import { forgetLog } from './logs.ts'
 import { type Inputs, Maker } from './maker.ts'
@@ -78,43 +78,14 @@ export class Run {
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  /**
-   * Builds again and throws NOT_REPRODUCIBLE, naming each file that differs, once all roots are compared: also with what
-   * was known of them before this run, since this one may have built them already. What was taken from a cache and comes
-   * out the same was made here from then on.
-   */
-  async check(
-    roots: readonly Derivation[],
-    before: ReadonlyMap<Derivation, Trace | undefined>,
-  ): Promise<void> {
-    const { verify } = await import('../verify.ts')
-    const found: string[] = []
-    const damaged: string[] = []
-    let isTaken = false
-    for (const root of new Set(roots)) {
-      const first = await this.#outputsOf(root)
-      const inputs = await this.#inputsOf(root)
-      const resolved = this.#resolve(root, hashesOf(this.#store, inputs))
-      const { hash } = await this.#stepFor(root)
-      const again = await this.#maker.make({ derivation: root, hash, inputs, resolved, attempt: 1 })
-      const known = before.get(root) ?? this.#store.trace(hash)
-      const differing: string[] = []
-      for (const name of root.outputs) {
-        const after = again[name] as StorePath
-        const others = new Set([known?.outputs[name] ?? after, first[name] as StorePath])
-        for (const other of others) differing.push(...differences(this.#store, other, after))
-        // What the records say may not be what is on the disk.
-        const { problems } = await verify(this.#store, { paths: [...others] })
-        for (const { at, message } of problems) damaged.push(`${at}: ${message}`)
-      }
-      found.push(...differing)
-      if (!known?.statements) continue
-      const label = labelOf(root)
-      if (differing.length > 0) isTaken = true
-      else await this.#store.remember({ label, derivation: hash, resolved, outputs: again })
-    }
-    if (damaged.length > 0) throw damagedError(damaged)
-    if (found.length > 0) throw notReproducible(found, isTaken)
+  /** Makes a root once more, under other paths. */
+  async again(root: Derivation): Promise<Twice> {
+    const first = await this.#outputsOf(root)
+    const inputs = await this.#inputsOf(root)
+    const resolved = this.#resolve(root, hashesOf(this.#store, inputs))
+    const { hash } = await this.#stepFor(root)
+    const request = { derivation: root, hash, inputs, resolved, attempt: 1 }
+    return { hash, resolved, first, again: await this.#maker.make(request) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
