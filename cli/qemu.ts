@@ -101,7 +101,8 @@ export function qemuArguments(
     ],
     ...[
       '-nographic',
-      '-no-reboot',
+      // What is kept starts again as a machine does; of the rest, a new start would be that of another one.
+      ...(image.isKept ? [] : ['-no-reboot']),
       ...NO_CARD,
       ...(network ? networkCard(network) : []),
       ...driveOf(image),

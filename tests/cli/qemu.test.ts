@@ -58,5 +58,7 @@ test('what a machine writes to its disk is gone unless it is to be kept', t => {
       'tcg',
     ).join(' ')
   t.regex(of(false), /if=virtio,format=raw,\S+snapshot=on/)
+  t.regex(of(false), /-no-reboot/)
+  t.notRegex(of(true), /-no-reboot/)
   t.regex(of(true), /if=virtio,format=raw,\S+snapshot=off/)
 })
